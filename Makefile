@@ -1,0 +1,44 @@
+# make demo and make test work on a fresh machine with Python 3.11, git, make and a compiler.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest
+
+.PHONY: help install demo test test-slow lint types check clean
+
+help:
+	@echo "make demo       train, export, verify and time a model on generated e-mails; prints the report's path"
+	@echo "make test       the tests (set EDGEWRIGHT_DATA to a folder of real sets to run those that need them)"
+	@echo "make test-slow  the same at full sizes"
+	@echo "make check      lint, types and tests"
+
+install: $(VENV)/.installed
+
+# torch goes first and by its exact version: another package's range would take the newest build, with CUDA.
+$(VENV)/.installed: pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "edgewright needs Python 3.11: install it, or say make PYTHON=..."; exit 1; }
+	@test -d $(VENV) || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+demo: install
+	$(BIN)/edgewright run urgency --effort rapid --out out/urgency
+
+test: install
+	$(PYTEST) -m "not slow"
+
+test-slow: install
+	$(PYTEST)
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: install
+	$(BIN)/mypy
+
+check: lint types test
+
+clean:
+	rm -rf build dist out src/*.egg-info .mypy_cache .pytest_cache .ruff_cache

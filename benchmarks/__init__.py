@@ -1,0 +1,1 @@
+"""Latency, load time, memory, size, accuracy and parity of artifacts, and the report that shows them."""

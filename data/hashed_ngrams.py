@@ -1,0 +1,100 @@
+"""Words, word pairs and character n-grams, hashed: a tokenizer that has no vocabulary to train or to ship.
+
+Source of the features: Bojanowski et al. 2017, https://arxiv.org/abs/1607.04606 (character n-grams of a word in angle
+brackets, hashed into buckets). Shapes: T tokens (words) of a text, K features of a word.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar
+from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgewright.data.text import DEFAULT, Normalisation, words
+from edgewright.data.tokenizer_fields import (
+    Window,
+    check_clean,
+    check_integer,
+    check_shared,
+    shared_json,
+)
+
+MOST_WORD_CHARACTERS = 64  # a longer word is cut, so that the cost of a text is linear
+MOST_FEATURES = 256
+LONGEST_NGRAM = 16
+
+# crc32(text, state of the prefix) = crc32(prefix + text). A prefix keeps the word "the" and the n-gram "the" apart.
+WORD = crc32(b"w")
+PAIR = crc32(b"b")
+NGRAM = crc32(b"c")
+
+
+@dataclass(frozen=True)
+class HashedNgrams:
+    """A row of `features` ids a word: the word, the pair with the word before (0 for the first), its n-grams, zeros.
+
+    Every id but 0, which is padding, is 1 + crc32(prefix + feature in UTF-8) % buckets.
+    """
+
+    kind: ClassVar[str] = "hashed_ngrams"
+
+    buckets: int = 20_000
+    features: int = 16  # K
+    ngrams: tuple[int, ...] = (3, 4)  # lengths in characters; all of the first length come before the next
+    normalisation: Normalisation = DEFAULT
+    max_tokens: int = 64
+    window: Window | None = None
+
+    def __post_init__(self) -> None:
+        check_shared(self)
+        check_clean(self)
+        check_integer("buckets", self.buckets, 1, 2**31 - 2)  # the ids are int32
+        check_integer("features", self.features, 2, MOST_FEATURES)
+        if not isinstance(self.ngrams, tuple):
+            raise ValueError("ngrams must be an array of lengths, such as [3, 4]")
+        for length in self.ngrams:
+            check_integer("ngrams", length, 1, LONGEST_NGRAM)
+        if any(short >= long for short, long in zip(self.ngrams, self.ngrams[1:], strict=False)):
+            raise ValueError(f"ngrams is {list(self.ngrams)}; the lengths must be ascending, such as [3, 4]")
+
+    @property
+    def vocab_size(self) -> int:
+        return self.buckets + 1
+
+    def encode(self, text: str, limit: int | None = None) -> NDArray[np.int32]:
+        """(T, K) int32; with `limit`, the first `limit` rows of it, without reading much more text than they need."""
+        found = words(text, self.normalisation, limit)
+        buckets = self.buckets
+        slices, filling = self._slices
+        flat: list[int] = []
+        pair = None  # the crc32 state after "b", the word before and a space
+        for word in found:
+            word = word[:MOST_WORD_CHARACTERS]
+            encoded = word.encode()
+            flat.append(crc32(encoded, WORD) % buckets + 1)
+            flat.append(0 if pair is None else crc32(encoded, pair) % buckets + 1)
+            pair = crc32(encoded + b" ", PAIR)
+            if len(encoded) == len(word):  # ASCII: a part of the bytes is the bytes of a part
+                marked = b"<%b>" % encoded
+                flat += [crc32(marked[part], NGRAM) % buckets + 1 for part in slices[len(marked)]]
+            else:
+                bracketed = f"<{word}>"
+                flat += [crc32(bracketed[part].encode(), NGRAM) % buckets + 1 for part in slices[len(bracketed)]]
+            flat += filling[len(word) + 2]
+        return np.array(flat, dtype=np.int32).reshape(len(found), self.features)
+
+    def to_json(self) -> dict[str, Any]:
+        own = {"buckets": self.buckets, "features": self.features, "ngrams": list(self.ngrams)}
+        return {**shared_json(self), **own}
+
+    @cached_property
+    def _slices(self) -> tuple[list[list[slice]], list[list[int]]]:
+        """For each length of a word in brackets: where its n-grams are, and the zeros that fill the row up."""
+        room = self.features - 2
+        slices = []
+        for length in range(MOST_WORD_CHARACTERS + 3):
+            parts = [slice(i, i + n) for n in self.ngrams for i in range(length - n + 1)]
+            slices.append(parts[:room])
+        return slices, [[0] * (room - len(parts)) for parts in slices]

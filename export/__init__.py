@@ -1,0 +1,37 @@
+"""One target per file, all with the same `export`: write a file, load it again, say what is inside.
+
+To add a target, write its file, its runtime in runtimes/, and its column in compress/numerics.py.
+"""
+
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+
+from edgewright.compress.numerics import Target
+from edgewright.compress.quantize import QuantizedModel
+from edgewright.errors import missing_extra
+from edgewright.export.artifact import Artifact, Metadata, Method
+
+
+def export(
+    target: Target,
+    model: QuantizedModel,
+    methods: Sequence[Method],
+    path: Path,
+    calibration: Sequence[tuple[np.ndarray, ...]],
+    metadata: Metadata,
+) -> Artifact:
+    """Write `model` for `target` to `path` and load it again; see the target's own file.
+
+    Raises:
+        ExportError: the converter refused, or wrote something that the runtime cannot load or that is stored
+            otherwise than asked; the message names the operator and the layer.
+        MissingExtraError: the target's libraries are not installed.
+    """
+    try:
+        exporter = import_module(f"edgewright.export.{target}")
+    except ImportError as error:
+        raise missing_extra(error, target, f"export to {target}") from error
+    return exporter.export(model, methods, path, calibration, metadata)

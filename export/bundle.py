@@ -1,0 +1,110 @@
+"""Writing a bundle: the folder that an app ships, whole or not at all. docs/bundle.md is its specification."""
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import edgewright
+from edgewright.data import files
+from edgewright.export.artifact import SUFFIX, Artifact, Method
+from edgewright.runtimes import bundle as reader
+from edgewright.runtimes.bundle import Golden
+
+TOKENIZER_SPEC = 1
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """One artifact of the bundle, with what was measured against the golden logits here."""
+
+    artifact: Artifact
+    golden_max_abs_logit_error: float
+
+
+@dataclass(frozen=True)
+class Content:
+    """Everything that goes into a bundle. The dictionaries are sections of the manifest as they stand."""
+
+    name: str
+    description: str
+    task: dict[str, Any]
+    methods: Sequence[Method]
+    postprocess: dict[str, Any]
+    data: dict[str, Any]
+    seeds: Sequence[int]
+    versions: dict[str, str]
+    gates: Sequence[dict[str, Any]]
+    measurements: Sequence[dict[str, Any]]
+    tokenizer: Path
+    reference: Path  # the float checkpoint
+    golden: Sequence[Golden]
+    shipped: Sequence[Shipped]
+
+
+def write(content: Content, path: Path) -> None:
+    """Write the bundle to the folder `path`, replacing what is there, and read it back once."""
+    files.write_atomically(path, lambda folder: _fill(content, folder))
+    reader.read(path)
+
+
+def shipped_bytes(artifact_bytes: int, tokenizer_bytes: int, labels: Sequence[str]) -> int:
+    """What one target costs an app: artifact + tokenizer + labels, one label a line."""
+    return artifact_bytes + tokenizer_bytes + sum(len(label.encode()) + 1 for label in labels)
+
+
+def method_json(method: Method) -> dict[str, Any]:
+    return {**asdict(method), "state": []}
+
+
+def _fill(content: Content, folder: Path) -> None:
+    (folder / "artifacts").mkdir(parents=True)
+    shutil.copyfile(content.tokenizer, folder / "tokenizer.json")
+    shutil.copyfile(content.reference, folder / "reference.safetensors")
+    lines = [json.dumps(asdict(golden), ensure_ascii=False) for golden in content.golden]
+    (folder / "golden.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    entries = [_artifact(shipped, content, folder) for shipped in content.shipped]
+    checked = ("tokenizer.json", "golden.jsonl", "reference.safetensors")
+    files.write_json(
+        folder / "manifest.json",
+        {
+            "schema": reader.SCHEMA,
+            "name": content.name,
+            "description": content.description,
+            "created_by": f"edgewright {edgewright.__version__}",
+            "tokenizer_spec": TOKENIZER_SPEC,
+            "task": content.task,
+            "methods": [method_json(method) for method in content.methods],
+            "postprocess": content.postprocess,
+            "artifacts": entries,
+            "files": {name: files.sha256(folder / name) for name in checked},
+            "reference": "reference.safetensors",
+            "gates": list(content.gates),
+            "measurements": list(content.measurements),
+            "data": content.data,
+            "seeds": list(content.seeds),
+            "versions": content.versions,
+        },
+    )
+
+
+def _artifact(shipped: Shipped, content: Content, folder: Path) -> dict[str, Any]:
+    artifact = shipped.artifact
+    name = f"artifacts/{artifact.target}-{artifact.numerics}{SUFFIX[artifact.target]}"
+    if artifact.path.is_dir():
+        shutil.copytree(artifact.path, folder / name)
+    else:
+        shutil.copyfile(artifact.path, folder / name)
+    return {
+        "target": artifact.target,
+        "numerics": artifact.numerics,
+        "file": name,
+        "size_bytes": artifact.size_bytes,
+        "shipped_bytes": shipped_bytes(
+            artifact.size_bytes, files.size_bytes(content.tokenizer), content.task["labels"]
+        ),
+        "sha256": artifact.sha256,
+        "golden_max_abs_logit_error": shipped.golden_max_abs_logit_error,
+    }

@@ -1,0 +1,153 @@
+"""What the smaller commands do; `edgewright run` is pipeline/run.py."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+import edgewright
+from edgewright.benchmarks import bisection, machine
+from edgewright.benchmarks import report as reports
+from edgewright.benchmarks.record import from_json, to_json
+from edgewright.benchmarks.report import Details
+from edgewright.compress.numerics import NUMERICS, SUPPORT, TARGETS
+from edgewright.compress.quantize import quantize
+from edgewright.data.files import read_json, write_atomically, write_text
+from edgewright.errors import UsageError
+from edgewright.export.artifact import to_json as artifact_json
+from edgewright.models import MODELS, checkpoint, parameters
+from edgewright.pipeline import cells, learn
+from edgewright.pipeline.extras import missing
+from edgewright.pipeline.progress import Reporter
+from edgewright.pipeline.run import Prepared
+from edgewright.runtimes import load
+from edgewright.runtimes.predictor import pad_to_bucket
+
+BISECT_TEXTS = 64
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A record in its two forms."""
+
+    record: dict[str, Any]
+    table: Table
+
+
+def train(prepared: Prepared, out: Path, reporter: Reporter) -> dict[str, Any]:
+    """Make the stages up to the reference, and copy model and tokenizer to `out`."""
+    plan = prepared.plan
+    _make(prepared, {plan.reference.name}, reporter)
+    learnt = plan.learnt()
+    for source in (learnt.reference / "model.safetensors", learnt.tokenizer / "tokenizer.json"):
+        _copy(source, out / source.name)
+    return {"model": str(out / "model.safetensors"), "tokenizer": str(out / "tokenizer.json"), **learnt.figures()}
+
+
+def export(prepared: Prepared, out: Path, reporter: Reporter) -> list[dict[str, Any]]:
+    """Make the artifacts, and copy them to `out`."""
+    plan = prepared.plan
+    _make(prepared, {stage.name for stage in plan.exports.values()}, reporter)
+    answers = []
+    for (target, _), stage in plan.exports.items():
+        artifact = cells.read_artifact(plan.graph.folder(stage), target).artifact
+        _copy(artifact.path, out / artifact.path.name)
+        answers.append(artifact_json(artifact) | {"file": str(out / artifact.path.name)})
+    return answers
+
+
+def report(record: Path, out: Path | None) -> Shown:
+    """A record that was written by `run`, rendered again; HTML holds no texts then.
+
+    Raises:
+        DamagedFileError: it is no record. UsageError: `out` is neither .html nor .md.
+    """
+    found = from_json(read_json(record), str(record))
+    if out is not None:
+        if out.suffix not in (".html", ".md"):
+            raise UsageError(f"--out {out}: the name must end in .html or .md")
+        labels = tuple(next((cell.metrics.get("per_class", {}) for cell in found.cells if cell.metrics), {}))
+        page = reports.html(found, Details(labels)) if out.suffix == ".html" else reports.markdown(found)
+        write_text(out, page)
+    return Shown(to_json(found), reports.console(found))
+
+
+def bisect(prepared: Prepared, target: str, numerics: str, reporter: Reporter) -> list[dict[str, Any]]:
+    """Where an artifact leaves PyTorch's answers, on some test texts.
+
+    Raises:
+        UsageError: the recipe's run has no such cell.
+    """
+    plan = prepared.plan
+    key = next((cell for cell in plan.exports if cell == (target, numerics)), None)
+    if key is None:
+        have = ", ".join(f"{one} {other}" for one, other in plan.exports)
+        raise UsageError(f"the recipe makes no {target} {numerics}; it makes {have}")
+    _make(prepared, {plan.exports[key].name}, reporter)
+    learnt = plan.learnt()
+    words = learnt.words()
+    rows = learn.evaluation_rows(prepared.recipe, prepared.task, "test", learnt.labels(), "rapid")
+    lengths = prepared.recipe.export.lengths
+    inputs = [pad_to_bucket(words.encode(text, limit=lengths[-1]), lengths) for text in rows.texts[:BISECT_TEXTS]]
+    model = checkpoint.load_model(learnt.reference / "model.safetensors")
+    artifact = cells.read_artifact(plan.graph.folder(plan.exports[key]), key[0]).artifact
+    return bisection.bisect(model, quantize(model, key[1]), load(key[0], artifact.path), key[0], inputs)
+
+
+def models() -> list[dict[str, Any]]:
+    """Each family with its parameters at the default config, and the formats of its exports."""
+    return [
+        {"name": name, "parameters": parameters(family.module(family.config())), "formats": list(TARGETS)}
+        for name, family in MODELS.items()
+    ]
+
+
+def doctor() -> dict[str, Any]:
+    """What is installed, and which numerics each target can take."""
+    return {
+        "edgewright": edgewright.__version__,
+        "versions": machine.versions(),
+        "targets": {
+            target: {"ready": not missing(target), "missing": missing(target), "install": f"edgewright[{target}]"}
+            for target in TARGETS
+        },
+        "numerics": {
+            numerics: {
+                target: {"supported": SUPPORT[numerics, target].supported, "note": SUPPORT[numerics, target].note}
+                for target in TARGETS
+            }
+            for numerics in NUMERICS
+        },
+    }
+
+
+def doctor_lines(answer: dict[str, Any]) -> list[str]:
+    """The answer of `doctor` as a person reads it."""
+    lines = [f"edgewright {answer['edgewright']}"]
+    for target, state in answer["targets"].items():
+        lines.append(
+            f"{target:<11} ready"
+            if state["ready"]
+            else f"{target:<11} lacks {', '.join(state['missing'])}: pip install '{state['install']}'"
+        )
+    lines += ["", " " * 22 + "".join(f"{target:<12}" for target in TARGETS)]
+    notes = []
+    for numerics, targets in answer["numerics"].items():
+        marks = "".join(f"{'yes' if targets[target]['supported'] else '–':<12}" for target in TARGETS)
+        lines.append(f"{numerics:<22}{marks}")
+        notes += [f"{numerics}, {target}: {cell['note']}" for target, cell in targets.items() if cell["note"]]
+    return [*lines, "", *notes]
+
+
+def _make(prepared: Prepared, names: set[str], reporter: Reporter) -> None:
+    prepared.plan.graph.run(
+        progress=lambda step: reporter.say(f"{'reuse' if step.cached else 'make '} {step.stage.name}  ({step.reason})"),
+        only=names,
+    )
+
+
+def _copy(source: Path, path: Path) -> None:
+    copy = shutil.copytree if source.is_dir() else shutil.copyfile
+    write_atomically(path, lambda scratch: copy(source, scratch) and None)

@@ -1,0 +1,90 @@
+"""Bounds and verdicts: whether a cell may ship, and what a run as a whole is worth.
+
+A gate on a measured time decides on the bound of its interval: it fails when even the low end is above the bound,
+passes when the high end is within it, and is inconclusive between.
+"""
+
+from collections.abc import Iterable
+from dataclasses import fields
+
+from edgewright.benchmarks.record import GateResult, Interval, Verdict
+from edgewright.compress.numerics import Numerics, weight_bits
+from edgewright.data.tasks import Targets
+
+
+def at_least(name: str, bound: float | None, measured: float | None) -> GateResult | None:
+    if bound is None or measured is None:
+        return None
+    return GateResult(name, bound, measured, "pass" if measured >= bound else "fail")
+
+
+def at_most(name: str, bound: float | None, measured: float | None) -> GateResult | None:
+    if bound is None or measured is None:
+        return None
+    return GateResult(name, bound, measured, "pass" if measured <= bound else "fail")
+
+
+def time_at_most(name: str, bound: float | None, measured: Interval | None, verifiable: bool) -> GateResult | None:
+    if bound is None:
+        return None
+    if not verifiable:
+        return GateResult(name, bound, None, "not_verifiable")
+    if measured is None:
+        return None
+    verdict: Verdict = "pass" if measured.high <= bound else "fail" if measured.low > bound else "inconclusive"
+    return GateResult(name, bound, measured.value, verdict)
+
+
+def judge(
+    targets: Targets,
+    numerics: Numerics,
+    *,
+    accuracy: float,
+    macro_f1: float,
+    reference_accuracy: float,
+    label_agreement: float,
+    shipped_bytes: int,
+    p50_ms: Interval | None,
+    text_to_label_p50_ms: Interval | None,
+    timed_here: bool,
+) -> list[GateResult]:
+    """All gates of one cell; `timed_here` is False where the runtime is not the device's own (Core ML).
+
+    A float cell need not fit into `max_shipped_bytes`: it is the yardstick of the quantized ones.
+    """
+    float_cell = weight_bits(numerics) >= 16
+    agreement = "min_label_agreement_fp32" if float_cell else "min_label_agreement_int8"
+    results = [
+        at_least("min_accuracy", targets.min_accuracy, accuracy),
+        at_least("min_macro_f1", targets.min_macro_f1, macro_f1),
+        at_most("max_accuracy_drop", targets.max_accuracy_drop, reference_accuracy - accuracy),
+        at_least(agreement, getattr(targets, agreement), label_agreement),
+        None if float_cell else at_most("max_shipped_bytes", targets.max_shipped_bytes, shipped_bytes),
+        time_at_most("max_p50_ms", targets.max_p50_ms, p50_ms, timed_here),
+        time_at_most("max_text_to_label_p50_ms", targets.max_text_to_label_p50_ms, text_to_label_p50_ms, timed_here),
+    ]
+    return [result for result in results if result is not None]
+
+
+def overall(verdicts: Iterable[Verdict]) -> Verdict:
+    """The verdict of a whole: fail if any fails, else inconclusive if any is, else pass.
+
+    What cannot be verified here, or is unsupported by the table, does not stop a run; the report names it.
+    """
+    seen = set(verdicts)
+    return "fail" if "fail" in seen else "inconclusive" if "inconclusive" in seen else "pass"
+
+
+def loosened(own: Targets, tasks: Targets) -> dict[str, str]:
+    """For each bound of a recipe that asks less than its task does, by the bound's name, one line that says so."""
+    lines = {}
+    for bound in fields(Targets):
+        asked, wanted = getattr(own, bound.name), getattr(tasks, bound.name)
+        if wanted is None or asked == wanted:
+            continue
+        less = asked is None or (asked > wanted if bound.name.startswith("max_") else asked < wanted)
+        if less:
+            lines[bound.name] = (
+                f"The recipe loosens {bound.name} to {'no bound' if asked is None else asked}; the task asks {wanted}."
+            )
+    return lines

@@ -1,0 +1,164 @@
+"""The graph of a recipe: which stages there are, what each depends on, and which code and libraries count."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from edgewright.compress.numerics import SUPPORT, Numerics, Target
+from edgewright.data import sources
+from edgewright.data.tasks import Task
+from edgewright.pipeline import cells, learn, timing
+from edgewright.pipeline.cells import Learnt
+from edgewright.pipeline.graph import Graph, Stage, folder_of
+from edgewright.pipeline.progress import Reporter
+from edgewright.pipeline.recipe import Effort, Recipe
+from edgewright.pipeline.timing import Made
+
+LIBRARIES: dict[Target, tuple[str, ...]] = {
+    "executorch": ("torch", "executorch", "torchao"),
+    "litert": ("torch", "litert-torch", "ai-edge-quantizer", "ai-edge-litert"),
+    "coreml": ("torch", "coremltools"),
+    "onnx": ("torch", "onnx", "onnxscript", "onnxruntime"),
+}
+_DATA = ("edgewright.data",)
+_PREDICT = ("edgewright.runtimes", "edgewright.data")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The stages of a run by what they are for."""
+
+    graph: Graph
+    data: Stage
+    tokenizer: Stage
+    reference: Stage
+    exports: dict[tuple[Target, Numerics], Stage]
+    checks: dict[tuple[Target, Numerics], Stage]
+    baselines: Stage
+    timings: Stage
+
+    def learnt(self) -> Learnt:
+        folder = self.graph.folder
+        return Learnt(folder(self.data), folder(self.tokenizer), folder(self.reference))
+
+
+def build(recipe: Recipe, task: Task, effort: Effort, build_folder: Path, reporter: Reporter) -> Plan:
+    """All stages of the recipe at this effort; nothing is made yet."""
+    rows = {
+        "task": _task_settings(task),
+        "count": recipe.data.count,
+        "seed": recipe.data.seed,
+        "fingerprint": sources.fingerprint(sources.find(task.source), recipe.data.count, recipe.data.seed),
+    }
+    evaluated = {
+        "rows": f"at most {learn.RAPID_ROWS}" if effort == "rapid" else "all",
+        "also": {name: sources.fingerprint(sources.find(name)) for name in recipe.also_evaluate},
+    }
+    lengths = {"lengths": list(recipe.export.lengths)}
+
+    def folder(stage: Stage) -> Path:
+        return folder_of(build_folder, stage)
+
+    data = Stage("data", lambda to, _: learn.make_data(recipe, task, to), settings=rows, code=_DATA)
+    tokenizer = Stage(
+        "tokenizer",
+        lambda to, _: learn.make_tokenizer(recipe, task, to),
+        after=(data,),
+        settings={"tokenizer": recipe.tokenizer, **lengths},
+        code=_DATA,
+        libraries=("tokenizers",),
+    )
+
+    def train_stage(seed: int) -> Stage:
+        return Stage(
+            f"train-seed{seed}",
+            lambda to, kept: learn.make_model(recipe, task, seed, folder(data), folder(tokenizer), to, kept, reporter),
+            after=(data, tokenizer),
+            settings={"model": recipe.model, "train": recipe.train, "seed": seed, **lengths},
+            code=("edgewright.models", "edgewright.train", "edgewright.data.dataset"),
+            libraries=("torch", "numpy"),
+        )
+
+    trained = {seed: train_stage(seed) for seed in recipe.seeds}
+    reference = Stage(
+        "reference",
+        lambda to, _: learn.make_reference(
+            recipe,
+            task,
+            effort,
+            folder(data),
+            folder(tokenizer),
+            {seed: folder(stage) for seed, stage in trained.items()},
+            to,
+            reporter,
+        ),
+        after=(data, tokenizer, *trained.values()),
+        settings=evaluated | lengths,
+        code=("edgewright.pipeline.learn", "edgewright.train", *_PREDICT),
+        libraries=("torch",),
+    )
+    learnt = Learnt(folder(data), folder(tokenizer), folder(reference))
+    base = (data, tokenizer, reference)
+
+    def export_stage(target: Target, numerics: Numerics) -> Stage:
+        return Stage(
+            f"export-{target}-{numerics}",
+            lambda to, _: cells.make_artifact(recipe, task, target, numerics, learnt, to),
+            after=base,
+            settings={"name": recipe.name, "description": recipe.description}
+            | lengths
+            | ({"calibration": recipe.export.calibration_rows} if numerics.startswith("static") else {}),
+            code=(
+                "edgewright.export",
+                "edgewright.compress.quantize",
+                "edgewright.pipeline.cells",
+                "edgewright.runtimes",
+            ),
+            libraries=LIBRARIES[target],
+        )
+
+    def check_stage(target: Target, numerics: Numerics, made: Stage) -> Stage:
+        return Stage(
+            f"verify-{target}-{numerics}",
+            lambda to, _: cells.verify(recipe, task, effort, target, numerics, learnt, folder(made), to, reporter),
+            after=(*base, made),
+            settings=evaluated,
+            code=("edgewright.benchmarks.accuracy", "edgewright.benchmarks.parity", "edgewright.train.metrics"),
+        )
+
+    wanted = [cell for cell in recipe.export.cells() if SUPPORT[cell[1], cell[0]].supported]
+    exports = {cell: export_stage(*cell) for cell in wanted}
+    checks = {cell: check_stage(*cell, made) for cell, made in exports.items()}
+    baselines = Stage(
+        "baselines",
+        lambda to, _: timing.make_baselines(recipe, task, effort, learnt, to, reporter),
+        after=(data, reference),
+        settings=evaluated | {"timing": effort},
+        code=("edgewright.benchmarks.baselines",),
+        libraries=("scikit-learn",),
+    )
+    timings = Stage(
+        "timings",
+        lambda to, _: timing.make_timings(
+            recipe,
+            task,
+            effort,
+            learnt,
+            [Made(target, numerics, folder(stage)) for (target, numerics), stage in exports.items()],
+            to,
+            reporter,
+        ),
+        after=(*base, *exports.values()),
+        settings={"timing": effort},
+        code=("edgewright.benchmarks", "edgewright.runtimes"),
+    )
+    order = [data, tokenizer, *trained.values(), reference, *exports.values(), *checks.values(), baselines, timings]
+    graph = Graph(build_folder, order)
+    return Plan(graph, data, tokenizer, reference, exports, checks, baselines, timings)
+
+
+def _task_settings(task: Task) -> dict[str, Any]:
+    """The task without its bounds: a gate decides nothing that is cached."""
+    settings = asdict(task)
+    settings.pop("targets")
+    return settings

@@ -1,0 +1,130 @@
+"""The recipe's [tokenizer] and [model] tables, and what they build."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any, Literal
+
+import torch
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+from torch import nn
+
+from edgewright.data import byte_bpe, wordpiece
+from edgewright.data.hashed_ngrams import HashedNgrams
+from edgewright.data.text import Normalisation
+from edgewright.data.tokenizer import KINDS, Tokenizer, Window
+from edgewright.errors import UsageError
+from edgewright.models import MODELS
+from edgewright.pipeline.recipe import Recipe, refuse_unknown, validated
+from edgewright.train.trainer import TrainConfig
+
+# Fields of a family's config that follow from the tokenizer and the labels: no recipe sets them.
+DERIVED = ("vocab_size", "features", "classes")
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class HashedNgramsTable:
+    kind: Literal["hashed_ngrams"]
+    buckets: int = Field(20_000, ge=1)
+    features: int = Field(16, ge=2)
+    ngrams: tuple[int, ...] = (3, 4)
+    lowercase: bool = True
+    strip_marks: bool = True
+    window_stride: int | None = None  # read long texts in windows of the largest bucket; None cuts them
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class TrainedTable:
+    """For the two kinds that learn a vocabulary from the training texts."""
+
+    kind: Literal["wordpiece", "byte_bpe"]
+    vocab_size: int = Field(10_000, ge=300)
+    min_frequency: int = Field(2, ge=1)
+    lowercase: bool = True
+    strip_marks: bool = True
+    window_stride: int | None = None
+
+
+def tokenizer_table(recipe: Recipe) -> HashedNgramsTable | TrainedTable:
+    """Raises UsageError: no kind, an unknown key, or a wrong value."""
+    kind = recipe.tokenizer.get("kind")
+    if kind not in KINDS:
+        raise UsageError(f"{recipe.path}: [tokenizer]: kind must be one of {', '.join(KINDS)}, not {kind!r}")
+    table = HashedNgramsTable if kind == "hashed_ngrams" else TrainedTable
+    refuse_unknown(recipe.tokenizer, table, recipe.path, "[tokenizer]")
+    return validated(table, recipe.tokenizer, recipe.path, "tokenizer")
+
+
+def build_tokenizer(recipe: Recipe, texts: Iterable[str]) -> Tokenizer:
+    """The tokenizer of a recipe; one with a vocabulary learns it from `texts`."""
+    table = tokenizer_table(recipe)
+    longest = recipe.export.lengths[-1]
+    window = None if table.window_stride is None else Window(longest, table.window_stride)
+    normalisation = Normalisation(lowercase=table.lowercase, strip_marks=table.strip_marks)
+    try:
+        if isinstance(table, HashedNgramsTable):
+            return HashedNgrams(table.buckets, table.features, table.ngrams, normalisation, longest, window)
+        learn = {"wordpiece": wordpiece.train, "byte_bpe": byte_bpe.train}[table.kind]
+        return learn(texts, table.vocab_size, table.min_frequency, normalisation, longest, window)
+    except ValueError as error:
+        raise UsageError(f"{recipe.path}: [tokenizer]: {error}") from error
+
+
+def family_of(recipe: Recipe) -> str:
+    """The model family, checked to fit the tokenizer.
+
+    Raises:
+        UsageError: unknown family or key, or one whose graph does not take this tokenizer's ids.
+    """
+    name = recipe.model.get("family")
+    if name not in MODELS:
+        raise UsageError(f"{recipe.path}: [model]: family must be one of {', '.join(MODELS)}, not {name!r}")
+    family = MODELS[name]
+    given = {key: value for key, value in recipe.model.items() if key != "family"}
+    for key in DERIVED:
+        if key in given:
+            raise UsageError(f"{recipe.path}: [model]: '{key}' follows from the tokenizer and the labels; remove it")
+    refuse_unknown(given, family.config, recipe.path, "[model]")
+    kind = tokenizer_table(recipe).kind
+    if kind not in family.tokenizers:
+        raise UsageError(
+            f"{recipe.path}: [model]: {name} takes the ids of {' or '.join(family.tokenizers)}, not of {kind}"
+        )
+    return str(name)
+
+
+def build_model(recipe: Recipe, tokenizer: Tokenizer, classes: int, seed: int) -> nn.Module:
+    """A model of the recipe's family with fresh weights, the same for the same seed."""
+    family = MODELS[family_of(recipe)]
+    given: dict[str, Any] = {key: value for key, value in recipe.model.items() if key != "family"}
+    given |= {"vocab_size": tokenizer.vocab_size, "classes": classes}
+    if tokenizer.features is not None:
+        given["features"] = tokenizer.features
+    config = validated(family.config, given, recipe.path, "model")
+    torch.manual_seed(seed)
+    return family.module(config)
+
+
+def train_config(recipe: Recipe, seed: int) -> TrainConfig:
+    """Raises UsageError: an unknown key or a wrong value in [train]."""
+    given = {"metric": recipe.task_with_gates().primary_metric, **recipe.train}
+    refuse_unknown(given, TrainConfig, recipe.path, "[train]")
+    return replace(validated(TrainConfig, given, recipe.path, "train"), seed=seed)
+
+
+def check(recipe: Recipe) -> None:
+    """Everything about a recipe that can be wrong, before any work is done.
+
+    Raises:
+        UsageError: naming the file and the place.
+    """
+    recipe.task_with_gates()
+    family_of(recipe)
+    config = MODELS[family_of(recipe)].config
+    given = {key: value for key, value in recipe.model.items() if key != "family"}
+    validated(config, given, recipe.path, "model")
+    train_config(recipe, 0)
+    if isinstance(table := tokenizer_table(recipe), HashedNgramsTable):
+        build_tokenizer(recipe, ())
+    elif table.window_stride is not None and not 1 <= table.window_stride <= recipe.export.lengths[-1]:
+        raise UsageError(f"{recipe.path}: [tokenizer]: window_stride must be from 1 to the largest export.lengths")

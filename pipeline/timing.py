@@ -1,0 +1,143 @@
+"""The stages that need the machine for themselves: latency, load time and memory of all cells, and the baselines."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgewright.benchmarks import baselines, load_time, memory
+from edgewright.benchmarks.accuracy import evaluate
+from edgewright.benchmarks.empty_graph import empty_graph
+from edgewright.benchmarks.latency import Job, Latency, measure, write_inputs, write_texts
+from edgewright.benchmarks.record import Baseline, Interval
+from edgewright.compress.numerics import Numerics, Target
+from edgewright.data import tokenizer as tokenizers
+from edgewright.data.files import read_json, write_json
+from edgewright.data.tasks import Task
+from edgewright.export.artifact import SUFFIX
+from edgewright.pipeline import learn
+from edgewright.pipeline.cells import Learnt
+from edgewright.pipeline.progress import Reporter
+from edgewright.pipeline.recipe import Effort, Recipe
+from edgewright.runtimes import Runtime
+from edgewright.runtimes.predictor import pad_to_bucket
+from edgewright.train import metrics
+
+TIMED_TEXTS = 256  # test texts that the timed calls cycle through
+NOT_TIMED: tuple[Target, ...] = ("coreml",)  # a reference interpreter: its time says nothing about a device
+
+
+@dataclass(frozen=True)
+class Made:
+    """A cell's folder of the export stage."""
+
+    target: Target
+    numerics: Numerics
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        return f"{self.target} {self.numerics}"
+
+    @property
+    def artifact(self) -> Path:
+        return self.folder / f"{self.target}-{self.numerics}{SUFFIX[self.target]}"
+
+
+def make_timings(
+    recipe: Recipe, task: Task, effort: Effort, learnt: Learnt, cells: Sequence[Made], folder: Path, reporter: Reporter
+) -> None:
+    """timings.json: for each cell that can be timed here its latencies, load time and memory; for PyTorch its p50."""
+    words = learnt.words()
+    test = learn.evaluation_rows(recipe, task, "test", learnt.labels(), effort)
+    chosen = np.linspace(0, len(test.texts) - 1, min(TIMED_TEXTS, len(test.texts))).round().astype(int)
+    texts = [test.texts[i] for i in chosen]
+    calls = [(pad_to_bucket(tokenizers.pieces(words, text)[0], recipe.export.lengths),) for text in texts]
+    inputs = write_inputs(calls, folder / "inputs.npz")
+    said = write_texts(texts, folder / "texts.json")
+
+    timed = [cell for cell in cells if cell.target not in NOT_TIMED]
+    jobs = [Job(f"inference {cell.name}", cell.target, cell.artifact, inputs=inputs) for cell in timed]
+    jobs += [
+        Job(f"text {cell.name}", cell.target, cell.folder / "bundle", texts=said, numerics=cell.numerics)
+        for cell in timed
+    ]
+    jobs.append(Job("inference pytorch", "pytorch", learnt.reference / "model.safetensors", inputs=inputs))
+    empty = _empty_jobs({cell.target for cell in timed}, folder)
+    jobs += empty.values()
+    with reporter.bar("latency, blocks in turn", 1) as bar:
+        taken = measure(jobs, effort, lambda done, total: bar.update(done, total=total))
+
+    answer: dict[str, Any] = {"cells": {}, "pytorch_p50_ms": asdict(taken["inference pytorch"]["inference"].p50_ms)}
+    with reporter.bar("load time and memory", len(timed)) as bar:
+        for number, cell in enumerate(timed, start=1):
+            job = next(job for job in jobs if job.name == f"inference {cell.name}")
+            alone = taken[job.name]["inference"]
+            whole = taken[f"text {cell.name}"]
+            answer["cells"][cell.name] = {
+                "p50_ms": asdict(alone.p50_ms),
+                "p90_ms": asdict(alone.p90_ms),
+                "p99_ms": asdict(alone.p99_ms),
+                "text_to_label_p50_ms": asdict(whole["text_to_label"].p50_ms),
+                "encode_p50_ms": asdict(whole["encode"].p50_ms),
+                "empty_call_ms": asdict(taken[empty[cell.target].name]["inference"].p50_ms),
+                "timing": _worse(alone, whole["text_to_label"]),
+                "load_ms": asdict(load_time.measure(job, effort).load_ms),
+                "peak_memory_bytes": memory.measure(job, empty[cell.target], effort),
+            }
+            bar.update(number, cell.name)
+    said.unlink()  # texts of a data set stay out of what is kept
+    write_json(folder / "timings.json", answer)
+
+
+def make_baselines(
+    recipe: Recipe, task: Task, effort: Effort, learnt: Learnt, folder: Path, reporter: Reporter
+) -> None:
+    """baselines.json: TF-IDF + linear in two forms, on the same rows."""
+    labels = learnt.labels()
+    training = learn.labelled(learn.load(recipe, task, "train", labels), "normal")
+    known = training.labels != metrics.REJECT
+    texts = [text for text, keep in zip(training.texts, known, strict=True) if keep]
+    test = learn.evaluation_rows(recipe, task, "test", labels, effort)
+    inside = test.labels != metrics.REJECT
+    held_out = [text for text, keep in zip(test.texts, inside, strict=True) if keep]
+    found = []
+    for characters in (False, True):
+        reporter.say(f"baseline TF-IDF {'word + character' if characters else 'word'}")
+        model = baselines.fit(texts, training.labels[known], characters)
+        found.append(baselines.evaluate(model, held_out, test.labels[inside], len(labels), effort))
+    write_json(folder / "baselines.json", [asdict(baseline) for baseline in found])
+
+
+def pytorch_baseline(recipe: Recipe, task: Task, effort: Effort, learnt: Learnt, timings: dict[str, Any]) -> Baseline:
+    """The float model itself, evaluated on the same rows."""
+    figures = learnt.figures()
+    test = learn.evaluation_rows(recipe, task, "test", learnt.labels(), effort)
+    scored = evaluate(learnt.logits()["test"], test.labels, figures["temperature"], figures["threshold"])
+    size = (learnt.reference / "model.safetensors").stat().st_size
+    baseline = baselines.float_pytorch(scored.accuracy, scored.macro_f1, size, Interval(**timings["pytorch_p50_ms"]))
+    seeds = figures["test"]
+    if len(seeds) > 1:
+        values = ", ".join(f"{value:.4f}" for value in seeds.values())
+        return replace(baseline, note=f"{baseline.note}; test accuracy of the seeds {', '.join(seeds)}: {values}")
+    return baseline
+
+
+def read_timings(folder: Path) -> dict[str, Any]:
+    return dict(read_json(folder / "timings.json"))
+
+
+def _empty_jobs(targets: set[Target], folder: Path) -> dict[Runtime, Job]:
+    jobs: dict[Runtime, Job] = {}
+    for target in sorted(targets):
+        path = empty_graph(target, folder)
+        one = write_inputs([(np.zeros((1, 1), np.float32),)], folder / f"empty-{target}.npz")
+        jobs[target] = Job(f"empty {target}", target, path, inputs=one)
+    return jobs
+
+
+def _worse(first: Latency, second: Latency) -> dict[str, Any]:
+    """The timing flags of whichever series was taken under worse conditions."""
+    return asdict(second.timing if first.timing.quiet and not second.timing.quiet else first.timing)

@@ -1,0 +1,1 @@
+"""Recipes: data, not code. `edgewright run NAME` finds NAME.toml here."""

@@ -1,0 +1,387 @@
+"""The command line: parse, call one function, print. Libraries load when a command needs them."""
+
+import json
+import logging
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import edgewright
+from edgewright.errors import DataError, EdgewrightError, UsageError
+
+app = typer.Typer(
+    help="Small text models for phones: train, compress, export, verify, time and ship.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+data_app = typer.Typer(help="Data sets: what there is, where it comes from, what is in it.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+RecipeArgument = Annotated[str, typer.Argument(metavar="RECIPE", help="a .toml file, or the name of a packaged recipe")]
+BundleArgument = Annotated[str, typer.Argument(metavar="BUNDLE", help="a folder, or the name of a zoo bundle")]
+Json = Annotated[bool, typer.Option("--json", help="print JSON on stdout")]
+EffortOption = Annotated[str, typer.Option("--effort", help="rapid, quick or normal")]
+BuildOption = Annotated[Path, typer.Option("--build", help="where the results of stages are kept")]
+OutOption = Annotated[Path, typer.Option("--out", help="where the result is written")]
+RuntimeOption = Annotated[str, typer.Option("--runtime", help="all, executorch, litert, coreml or onnx")]
+TextArgument = Annotated[str | None, typer.Argument(metavar="[TEXT]", help="without it, one text a line from stdin")]
+BUILD = Path("build")
+
+
+@app.command()
+def run(
+    recipe: RecipeArgument,
+    out: OutOption = Path("out"),
+    effort: EffortOption = "quick",
+    build: BuildOption = BUILD,
+    start: Annotated[
+        str | None, typer.Option("--from", metavar="STAGE", help="make this stage anew, and all after")
+    ] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="say what would be made and why, and stop")] = False,
+    allow_inconclusive: Annotated[
+        bool, typer.Option("--allow-inconclusive", help="exit 0 where it was too noisy")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Train, export, verify, time and judge everything that a recipe names; write the bundle and the report."""
+    from edgewright.benchmarks import record as records
+    from edgewright.benchmarks import report as reports
+    from edgewright.pipeline import run as runs
+
+    prepared, reporter = _prepare(recipe, effort, build)
+    if plan:
+        steps = prepared.plan.graph.plan(start)
+        rows = [{"stage": s.stage.name, "cached": s.cached, "reason": s.reason} for s in steps]
+        _print(rows, as_json, lambda row: f"{'reuse' if row['cached'] else 'make '}  {row['stage']}  ({row['reason']})")
+        return
+    record = runs.run(prepared, out, start, reporter)
+    if as_json:
+        print(json.dumps(records.to_json(record), ensure_ascii=False, allow_nan=False))
+    else:
+        _table(reports.console(record))
+        for line in reports.reasons(record):
+            print(line)
+        print(
+            f"\nverdict: {record.verdict}\nbundle: {record.bundle or 'none: no cell may ship'}\nreport: {record.report}"
+        )
+    _exit({"pass": 0, "fail": 1, "inconclusive": 0 if allow_inconclusive else 4}[record.verdict])
+
+
+@app.command()
+def train(
+    recipe: RecipeArgument,
+    out: OutOption = Path("out"),
+    effort: EffortOption = "quick",
+    build: BuildOption = BUILD,
+    as_json: Json = False,
+) -> None:
+    """Train a recipe's model, one for each seed, and write the best one's weights and tokenizer."""
+    from edgewright.pipeline import commands
+
+    prepared, reporter = _prepare(recipe, effort, build)
+    answer = commands.train(prepared, out, reporter)
+    _print([answer], as_json, lambda a: "\n".join(f"{key}: {value}" for key, value in a.items()), single=True)
+
+
+@app.command()
+def export(
+    recipe: RecipeArgument,
+    out: OutOption = Path("out"),
+    effort: EffortOption = "quick",
+    build: BuildOption = BUILD,
+    as_json: Json = False,
+) -> None:
+    """Write every artifact that a recipe names, without verifying or timing them."""
+    from edgewright.pipeline import commands
+
+    prepared, reporter = _prepare(recipe, effort, build)
+    rows = commands.export(prepared, out, reporter)
+    _print(rows, as_json, lambda a: f"{a['target']:<11} {a['numerics']:<22} {a['size_bytes']:>9,} bytes  {a['file']}")
+
+
+@app.command()
+def verify(bundle: BundleArgument, as_json: Json = False) -> None:
+    """Replay a bundle from its files alone: checksums, tokenizer, golden vectors, padding."""
+    from edgewright.benchmarks import verify as checks
+    from edgewright.runtimes.bundle import find
+
+    found = [asdict(check) for check in checks.verify(find(bundle))]
+    _print(found, as_json, _check_line)
+    _exit(1 if any(check["verdict"] == "fail" for check in found) else 0)
+
+
+@app.command()
+def bench(
+    bundle: BundleArgument,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="rows whose texts are timed; else the golden texts")
+    ] = None,
+    runtime: RuntimeOption = "all",
+    threads: Annotated[int, typer.Option("--threads", min=1)] = 1,
+    effort: EffortOption = "quick",
+    as_json: Json = False,
+) -> None:
+    """Time the artifacts of a bundle: tokenization, inference, and text to label."""
+    from edgewright.pipeline import bundle_bench
+    from edgewright.runtimes.bundle import find
+
+    answer = bundle_bench.bench(find(bundle), data, runtime, threads, _effort(effort), _reporter())
+    _print(answer["cells"] if not as_json else [answer], as_json, _bench_line, single=as_json)
+
+
+@app.command()
+def evaluate(
+    bundle: BundleArgument,
+    data: Annotated[Path, typer.Option("--data", help="labelled rows: .jsonl or .jsonl.gz")],
+    runtime: RuntimeOption = "all",
+    as_json: Json = False,
+) -> None:
+    """Measure a bundle's artifacts on labelled rows."""
+    from edgewright.pipeline import bundle_data
+    from edgewright.runtimes.bundle import find
+
+    rows = bundle_data.evaluate(find(bundle), data, runtime, _reporter())
+    _print(rows, as_json, _evaluation_line)
+
+
+@app.command()
+def predict(
+    bundle: BundleArgument,
+    text: TextArgument = None,
+    runtime: Annotated[str | None, typer.Option("--runtime", help="by default the fastest that is installed")] = None,
+    numerics: Annotated[str | None, typer.Option("--numerics", help="by default the smallest artifact")] = None,
+    as_json: Json = False,
+) -> None:
+    """The label of a text; from stdin, one JSON object a line for one text a line."""
+    from edgewright.runtimes.predictor import open_predictor
+
+    predictor = open_predictor(bundle, runtime, numerics)
+    if text is not None:
+        row = asdict(predictor.predict(text))
+        print(json.dumps(row, ensure_ascii=False) if as_json else f"{row['label']}  {row['confidence']:.3f}")
+        return
+    for number, line in enumerate(sys.stdin.buffer, start=1):
+        try:
+            given = line.decode("utf-8").rstrip("\r\n")
+        except UnicodeDecodeError as error:
+            raise DataError(f"stdin, line {number}: is not UTF-8 text; convert it first") from error
+        print(json.dumps(asdict(predictor.predict(given)), ensure_ascii=False), flush=True)
+
+
+@app.command()
+def report(
+    record: Annotated[Path, typer.Argument(metavar="RECORD", help="the record.json of a run")],
+    out: Annotated[Path | None, typer.Option("--out", help="write HTML (.html) or Markdown (.md) there")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show the record of an earlier run again: as a table, as Markdown, or as HTML (without texts)."""
+    from edgewright.pipeline import commands
+
+    shown = commands.report(record, out)
+    if as_json:
+        print(json.dumps(shown.record, ensure_ascii=False))
+    elif out is None:
+        _table(shown.table)
+    else:
+        print(out)
+
+
+@app.command()
+def bisect(
+    recipe: RecipeArgument,
+    target: Annotated[str, typer.Option("--target", help="executorch, litert, coreml or onnx")],
+    numerics: Annotated[str, typer.Option("--numerics")] = "fp32",
+    effort: EffortOption = "quick",
+    build: BuildOption = BUILD,
+    as_json: Json = False,
+) -> None:
+    """Say at which step an artifact stops giving PyTorch's answers: eager, grid, graph, lowered, runtime."""
+    from edgewright.pipeline import commands
+
+    prepared, reporter = _prepare(recipe, effort, build)
+    rows = commands.bisect(prepared, target, numerics, reporter)
+    _print(rows, as_json, lambda r: f"{r['step']:<22} {_number(r['max_abs_logit_error'], '.3g'):>9}  {r['note']}")
+    _exit(1 if any(row["verdict"] == "fail" for row in rows) else 0)
+
+
+@app.command()
+def models(as_json: Json = False) -> None:
+    """The model families, and the formats that each can be exported to."""
+    from edgewright.pipeline import commands
+
+    _print(
+        commands.models(),
+        as_json,
+        lambda m: f"{m['name']:<14} {m['parameters']:>9,} parameters  {', '.join(m['formats'])}",
+    )
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """What works here: the installed targets, and the table of numerics."""
+    from edgewright.pipeline import commands
+
+    answer = commands.doctor()
+    if as_json:
+        print(json.dumps(answer, ensure_ascii=False))
+        return
+    for line in commands.doctor_lines(answer):
+        print(line)
+
+
+@data_app.command("list")
+def data_list(as_json: Json = False) -> None:
+    """All sources, with licence and tier, and whether each is here."""
+    from edgewright.pipeline import data_commands
+
+    _print(
+        data_commands.list_sources(),
+        as_json,
+        lambda s: f"{s['name']:<26} {s['tier']:<9} {'here' if s['here'] else '-':<5} {s['title']}",
+    )
+
+
+@data_app.command("get")
+def data_get(
+    name: str,
+    from_folder: Annotated[Path | None, typer.Option("--from", help="take the files from this folder")] = None,
+    as_json: Json = False,
+) -> None:
+    """Fill the cache with a set, from a folder or from the set's origin (the one command that uses the network)."""
+    from edgewright.pipeline import data_commands
+
+    _print([data_commands.get(name, from_folder)], as_json, lambda a: f"{a['name']}: {a['folder']}", single=True)
+
+
+@data_app.command("prepare")
+def data_prepare(
+    name: str,
+    out: OutOption,
+    count: Annotated[int | None, typer.Option("--count", help="how many rows, for generated sources")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="for generated sources")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write a source's splits as .jsonl.gz, with a card that says where they come from."""
+    from edgewright.pipeline import data_commands
+
+    _print([data_commands.prepare(name, out, count, seed)], as_json, lambda a: json.dumps(a, indent=1), single=True)
+
+
+@data_app.command("stats")
+def data_stats(
+    name: str,
+    count: Annotated[int | None, typer.Option("--count", help="how many rows, for generated sources")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="for generated sources")] = None,
+    as_json: Json = False,
+) -> None:
+    """Rows, labels, lengths, languages, duplicates, and near-duplicates between splits."""
+    from edgewright.pipeline import data_commands
+
+    _print([data_commands.stats(name, count, seed)], as_json, lambda a: json.dumps(a, indent=1), single=True)
+
+
+def main() -> None:
+    """Run the command; an explained failure is one line on stderr and its exit code."""
+    logging.basicConfig(level=logging.ERROR)
+    try:
+        app()
+    except EdgewrightError as error:
+        _fail(str(error), error.exit_code)
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        _fail(f"{place}{error.strerror or error}", EdgewrightError.exit_code)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(edgewright.__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version")
+    ] = False,
+) -> None:
+    pass
+
+
+def _prepare(recipe: str, effort: str, build: Path) -> tuple[Any, Any]:
+    from edgewright.pipeline import recipe as recipes
+    from edgewright.pipeline import run as runs
+
+    reporter = _reporter()
+    return runs.prepare(recipes.read(recipes.find(recipe)), _effort(effort), build, reporter), reporter
+
+
+def _effort(value: str) -> Any:
+    from edgewright.pipeline.recipe import EFFORTS
+
+    if value not in EFFORTS:
+        raise UsageError(f"--effort: '{value}' is none of {', '.join(EFFORTS)}")
+    return value
+
+
+def _reporter() -> Any:
+    from edgewright.pipeline.progress import Reporter
+
+    return Reporter()
+
+
+def _print(rows: list[Any], as_json: bool, line: Any, single: bool = False) -> None:
+    if as_json:
+        print(json.dumps(rows[0] if single else rows, ensure_ascii=False, allow_nan=False))
+        return
+    for row in rows:
+        print(line(row))
+
+
+def _table(table: Any) -> None:
+    from rich.console import Console
+
+    # a pipe has no width: a table must not be cut or folded there
+    console = Console()
+    Console(width=None if console.is_terminal else 160).print(table)
+
+
+def _check_line(check: dict[str, Any]) -> str:
+    figures = f"error {_number(check['golden_max_abs_logit_error'], '.3g')}"
+    problems = "; ".join(check["problems"])
+    return f"{check['runtime']:<11} {check['numerics']:<22} {check['verdict']:<14} {figures}  {problems}".rstrip()
+
+
+def _bench_line(cell: dict[str, Any]) -> str:
+    parts = "  ".join(
+        f"{series.replace('_', ' ')} {cell[f'{series}_p50_ms']['value']:.4f} ms"
+        for series in ("encode", "inference", "text_to_label")
+    )
+    return f"{cell['runtime']:<11} {cell['numerics']:<22} {parts}"
+
+
+def _evaluation_line(row: dict[str, Any]) -> str:
+    agreement = _number(row["label_agreement"], ".4f")
+    outside = f"  out of scope recall {row['out_of_scope']['recall']:.3f}" if row["out_of_scope"] else ""
+    return (
+        f"{row['runtime']:<11} {row['numerics']:<22} n {row['n']}  accuracy {row['accuracy']:.4f}  "
+        f"macro F1 {row['macro_f1']:.4f}  agreement {agreement}{outside}"
+    )
+
+
+def _number(value: float | None, form: str) -> str:
+    return "–" if value is None else format(value, form)
+
+
+def _fail(message: str, code: int) -> None:
+    print(f"edgewright: {message}", file=sys.stderr)
+    sys.exit(code)
+
+
+def _exit(code: int) -> None:
+    if code:
+        raise typer.Exit(code)

@@ -1,0 +1,95 @@
+"""Hashed n-grams against a second, slow and literal reading of the specification."""
+
+import time
+from zlib import crc32
+
+import numpy as np
+import pytest
+
+from edgewright.data.hashed_ngrams import HashedNgrams
+from edgewright.data.text import Normalisation, words
+
+TEXTS = [
+    "",
+    "a",
+    "Hello, world!",
+    "Élève à Noël",
+    "日本語 go 한국어",
+    "x" * 200 + " y",
+    "👩‍👧 <b> banana_split",
+    "ß" * 70,
+]
+
+
+def literally(tokenizer: HashedNgrams, text: str) -> list[list[int]]:
+    def hashed(feature: str) -> int:
+        return 1 + crc32(feature.encode("utf-8")) % tokenizer.buckets
+
+    rows: list[list[int]] = []
+    before = None
+    for word in words(text, tokenizer.normalisation):
+        word = word[:64]
+        row = [hashed("w" + word), 0 if before is None else hashed("b" + before + " " + word)]
+        for n in tokenizer.ngrams:
+            bracketed = "<" + word + ">"
+            row += [hashed("c" + bracketed[i : i + n]) for i in range(len(bracketed) - n + 1)]
+        row = row[: tokenizer.features]
+        rows.append(row + [0] * (tokenizer.features - len(row)))
+        before = word
+    return rows
+
+
+@pytest.mark.parametrize(
+    "tokenizer",
+    [
+        HashedNgrams(),
+        HashedNgrams(buckets=1, features=2, ngrams=()),
+        HashedNgrams(buckets=97, features=40, ngrams=(1, 2, 16)),
+        HashedNgrams(buckets=2**31 - 2, features=256, ngrams=(3, 4, 5)),
+        HashedNgrams(normalisation=Normalisation(lowercase=False, strip_marks=False)),
+    ],
+    ids=str,
+)
+def test_ids_are_what_the_specification_says(tokenizer: HashedNgrams) -> None:
+    for text in TEXTS:
+        ids = tokenizer.encode(text)
+        assert ids.shape == (len(words(text)), tokenizer.features)
+        assert ids.tolist() == literally(tokenizer, text)
+
+
+def test_the_example_of_the_specification() -> None:
+    ids = HashedNgrams(buckets=20000, features=8, ngrams=(3, 4)).encode("Ab é")
+    assert ids.tolist() == [[3702, 0, 8632, 10089, 13761, 0, 0, 0], [11770, 10670, 11181, 0, 0, 0, 0, 0]]
+
+
+def test_composed_and_decomposed_text_have_the_same_ids() -> None:
+    tokenizer = HashedNgrams()
+    assert np.array_equal(
+        tokenizer.encode("Élève à Noël 한국"), tokenizer.encode("E\u0301le\u0300ve a\u0300 Noe\u0308l 한국")
+    )
+
+
+def test_case_and_marks_matter_where_they_are_kept() -> None:
+    kept = HashedNgrams(normalisation=Normalisation(lowercase=False, strip_marks=False))
+    assert not np.array_equal(kept.encode("été"), kept.encode("ete"))
+    assert not np.array_equal(kept.encode("Ete"), kept.encode("ete"))
+
+
+def test_no_feature_after_the_64th_character_counts() -> None:
+    tokenizer = HashedNgrams(features=200)
+    assert np.array_equal(tokenizer.encode("a" * 64 + "b"), tokenizer.encode("a" * 64 + "c" * 1000))
+    assert not np.array_equal(tokenizer.encode("a" * 63 + "b"), tokenizer.encode("a" * 63 + "c"))
+
+
+def test_tokenizers_with_the_same_settings_are_equal() -> None:
+    used = HashedNgrams()
+    used.encode("some text")
+    assert used == HashedNgrams() and hash(used) == hash(HashedNgrams())
+
+
+def test_a_text_of_a_megabyte_takes_seconds_at_most() -> None:
+    tokenizer = HashedNgrams()
+    for text in ("some words, and more. " * 45_000, "a" * 1_000_000, "é!" * 100_000):
+        start = time.perf_counter()
+        tokenizer.encode(text)
+        assert time.perf_counter() - start < 10  # 0.5 s on a 2-core machine; quadratic cost would be hours

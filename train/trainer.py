@@ -1,0 +1,195 @@
+"""The training loop: one function that a reader can follow from the first batch to the best weights.
+
+It is deterministic from the seed, saves its whole state after every epoch, and goes on from there bit for bit.
+Started by `torchrun`, the same code trains on several processes: each takes its share of every batch.
+"""
+
+import math
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+from torch import Tensor, nn
+
+from edgewright.data.dataset import Dataset, batch_count, batches, in_order
+from edgewright.train import state
+from edgewright.train.losses import class_weights, cross_entropy
+from edgewright.train.metrics import accuracy, confusion, macro_f1
+from edgewright.train.processes import Processes, join
+
+Progress = Callable[[int, int, str], None]  # (epochs done, epochs in all, what there is to say)
+
+
+@dataclass(frozen=True, config={"extra": "forbid"})
+class TrainConfig:
+    """The [train] table of a recipe."""
+
+    epochs: int = Field(20, ge=1)
+    batch_size: int = Field(128, ge=1)
+    optimizer: Literal["adam", "adamw"] = "adamw"
+    learning_rate: float = Field(3e-3, gt=0)
+    weight_decay: float = Field(0.02, ge=0)
+    warmup: float = Field(0.1, ge=0, le=1)  # share of the steps over which the learning rate rises; then cosine to 0
+    label_smoothing: float = Field(0.1, ge=0, lt=1)
+    class_weights: Literal["none", "balanced"] = "none"
+    clip_norm: float = Field(1.0, gt=0)
+    metric: Literal["accuracy", "macro_f1"] = "accuracy"  # on validation; chooses the epoch
+    patience: int | None = Field(None, ge=1)  # stop after so many epochs without a better one
+    target: float | None = Field(None, gt=0, le=1)  # stop when the metric reaches it
+    average: float = Field(0.0, ge=0, lt=1)  # decay of the running average of weights that is evaluated; 0 is off
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one epoch gave: mean training loss, and the metric on validation."""
+
+    epoch: int
+    loss: float
+    score: float
+
+
+@dataclass(frozen=True)
+class Trained:
+    """best: the epoch whose weights the model now has."""
+
+    best: Epoch
+    history: list[Epoch] = field(default_factory=list)
+
+
+def train(
+    model: nn.Module,
+    training: Dataset,
+    validation: Dataset,
+    config: TrainConfig,
+    folder: Path,
+    progress: Progress = lambda done, total, text: None,
+) -> Trained:
+    """Train `model` in place and leave the weights of the best validation epoch in it.
+
+    `folder` holds the state of an interrupted run (`state.safetensors`); a finished run leaves none.
+    """
+    with join() as processes:
+        return _train(model, training, validation, config, folder, progress, processes)
+
+
+def _train(
+    model: nn.Module,
+    training: Dataset,
+    validation: Dataset,
+    config: TrainConfig,
+    folder: Path,
+    progress: Progress,
+    processes: Processes,
+) -> Trained:
+    device = processes.device
+    model.to(device)
+    optimizer = _optimizer(model, config)
+    steps = config.epochs * batch_count(len(training), config.batch_size)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps, config.warmup))
+    weights = class_weights(training.labels, _classes(model), config.class_weights).to(device)
+    averaged = {name: value.detach().clone() for name, value in model.state_dict().items()}
+    run = state.Run(model, optimizer, schedule, averaged)
+    history, best = _resume(run, folder)
+    wrapped = processes.wrap(model)
+
+    while len(history) < config.epochs and not _finished(history, config):
+        epoch = len(history)
+        # every epoch has its own random numbers (dropout), so that a resumed run needs no saved generator
+        torch.manual_seed((config.seed * 10_000 + epoch) * 1_000 + processes.rank)
+        model.train()
+        losses = []
+        for ids, labels in batches(training, config.batch_size, config.seed, epoch, processes.rank, processes.count):
+            with torch.autocast("cuda", torch.bfloat16) if device.type == "cuda" else nullcontext():
+                logits = wrapped(torch.from_numpy(ids).to(device))
+            loss = cross_entropy(logits.float(), torch.from_numpy(labels).to(device), weights, config.label_smoothing)
+            optimizer.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
+            optimizer.step()
+            schedule.step()
+            _average(averaged, model, config.average)
+            losses.append(loss.detach())
+        score = _score(model, averaged, validation, config)
+        history.append(Epoch(epoch, float(torch.stack(losses).mean()), score))
+        if best is None or score > best.score:
+            best = history[-1]
+            run.best = {name: value.detach().clone() for name, value in averaged.items()}
+        if processes.rank == 0:
+            state.save(run, [[e.epoch, e.loss, e.score] for e in history], folder)
+            progress(
+                len(history), config.epochs, f"loss {history[-1].loss:.3f}, validation {config.metric} {score:.4f}"
+            )
+
+    assert best is not None, "at least one epoch"
+    model.load_state_dict(run.best)
+    model.to("cpu").eval()
+    if processes.rank == 0:
+        state.remove(folder)
+    return Trained(best, history)
+
+
+def predict(model: nn.Module, dataset: Dataset, batch_size: int = 256) -> np.ndarray:
+    """(N, C) float32 logits in the order of the rows."""
+    model.eval()
+    device = next(model.parameters()).device
+    with torch.inference_mode():
+        parts = [model(torch.from_numpy(ids).to(device)).float().cpu() for ids in in_order(dataset, batch_size)]
+    return torch.cat(parts).numpy()
+
+
+def _resume(run: state.Run, folder: Path) -> tuple[list[Epoch], Epoch | None]:
+    history = [Epoch(int(e), loss, score) for e, loss, score in state.load(run, folder)]
+    best = max(history, key=lambda e: e.score) if history else None  # the first of equals, as in the loop
+    return history, best
+
+
+def _finished(history: list[Epoch], config: TrainConfig) -> bool:
+    if not history:
+        return False
+    scores = [epoch.score for epoch in history]
+    if config.target is not None and max(scores) >= config.target:
+        return True
+    return config.patience is not None and len(scores) - 1 - int(np.argmax(scores)) >= config.patience
+
+
+def _optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer]
+    return kind(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+
+
+def _rate(step: int, steps: int, warmup: float) -> float:
+    """Share of the learning rate at a step: linear up, then half a cosine down to 0."""
+    rising = max(1, round(steps * warmup))
+    if step < rising:
+        return (step + 1) / rising
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - rising) / max(1, steps - rising))))
+
+
+def _average(averaged: dict[str, Tensor], model: nn.Module, decay: float) -> None:
+    for name, value in model.state_dict().items():
+        if decay and value.is_floating_point():
+            averaged[name].lerp_(value, 1 - decay)
+        else:
+            averaged[name].copy_(value)
+
+
+def _score(model: nn.Module, averaged: dict[str, Tensor], validation: Dataset, config: TrainConfig) -> float:
+    current = {name: value.detach().clone() for name, value in model.state_dict().items()}
+    model.load_state_dict(averaged)
+    logits = predict(model, validation)
+    model.load_state_dict(current)
+    predictions = logits.argmax(axis=1)
+    if config.metric == "macro_f1":
+        return macro_f1(confusion(predictions, validation.labels, _classes(model)))
+    return accuracy(predictions, validation.labels)
+
+
+def _classes(model: Any) -> int:
+    return int(model.config.classes)
