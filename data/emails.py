@@ -51,8 +51,9 @@ def generate(count: int, seed: int) -> Iterator[Email]:
 def splits(count: int, seed: int) -> dict[str, list[Email]]:
     """`count` e-mails as 80 % train, 10 % validation, 10 % test.
 
-    No situation and no main sentence of one split occurs in another (a few matters with very little to say apart),
-    and no near-duplicate of a validation or test e-mail is left in another split (see `leaks.py`).
+    No situation of one split occurs in another, and no near-duplicate of a validation or test e-mail is left in
+    another split (see `leaks.py`). The sentence that names the matter differs too, but for matters that have few
+    wordings: about one validation or test e-mail in six shares it with a training e-mail.
 
     Raises:
         UsageError: `count` is outside MIN_COUNT..MAX_COUNT.

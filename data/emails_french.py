@@ -97,6 +97,7 @@ _SUBJECTS = {
     "cold_chain": ("transport réfrigéré", "chaîne du froid", "vaccins en transit"),
     "parcel_lost": ("commande {order}", "mon colis", "colis [perdu|non reçu]"),
     "truck_late": ("livraison {order}", "camion absent", "palettes non livrées"),
+    "dangerous_product": ("sécurité", "produit dangereux", "rappel de lot ?"),
     "wrong_item": ("mauvais article", "commande {order}", "erreur d'article"),
     "damaged_item": ("article abîmé", "commande {order} reçue cassée", "casse"),
     "tracking_frozen": ("suivi", "suivi de la commande {order}", "numéro de suivi"),
@@ -116,6 +117,8 @@ _SUBJECTS = {
     "person_injured": ("accident", "collègue blessé", "premiers secours"),
     "lift_stuck": ("ascenseur", "personnes coincées", "ascenseur bloqué"),
     "heating_off": ("chauffage", "bureaux froids", "radiateurs"),
+    "stranded_traveller": ("mon voyage", "vol annulé", "souci de déplacement"),
+    "nobody_to_open": ("clés", "magasin fermé", "personnel"),
     "power_cut_room": ("électricité", "plus de courant", "prises"),
     "badge_refused": ("badge", "carte d'accès", "porte"),
     "coffee_machine": ("machine à café", "cuisine"),
@@ -378,6 +381,11 @@ _STATEMENTS = {
         "la livraison prévue à {clock} n'est pas venue et le chantier [est bloqué|ne peut pas démarrer]",
         "votre chauffeur n'est pas passé, et les monteurs attendent {item}",
     ),
+    "dangerous_product": (
+        "l'appareil de la commande {order} [a pris feu|a brûlé un client|donne des décharges] et d'autres du même lot sont en vente",
+        "un enfant [a été blessé|s'est étouffé avec une pièce] à cause de notre article, il faut arrêter le lot",
+        "nous avons trouvé [du verre|du métal] dans le lot {order}, déjà [en magasin|en rayon]",
+    ),
     "wrong_item": (
         "j'ai commandé {item} et j'ai reçu autre chose",
         "la commande {order} contient [la mauvaise taille|la mauvaise couleur|le mauvais modèle]",
@@ -464,7 +472,7 @@ _STATEMENTS = {
         "il y a eu un accident au quai de chargement, une personne saigne",
     ),
     "lift_stuck": (
-        "des personnes sont coincées dans l'ascenseur [{since}|]",
+        "des personnes sont coincées dans l'ascenseur [du hall|du bâtiment B|]",
         "l'ascenseur s'est arrêté entre deux étages avec [un visiteur|une dame âgée|une femme enceinte] dedans",
         "quelqu'un est enfermé dans le monte-charge et [panique|respire mal]",
     ),
@@ -472,6 +480,16 @@ _STATEMENTS = {
         "le chauffage [est coupé|est en panne] dans notre bureau [{since}|], il fait 14 degrés",
         "les radiateurs sont froids {since} et on ne peut pas travailler comme ça",
         "on gèle : plus de chauffage [{since}|]",
+    ),
+    "stranded_traveller": (
+        "mon [vol|train] pour {city} est annulé et je suis bloqué [à l'aéroport|à la gare]",
+        "l'hôtel de {city} n'a aucune réservation à mon nom et je suis à la réception",
+        "on m'a volé [mon passeport|mes bagages|mes papiers] à {city} et je ne peux pas repartir",
+    ),
+    "nobody_to_open": (
+        "{first} est malade et personne ne peut ouvrir [le magasin|l'agence] de {city}",
+        "la personne qui a les clés n'est pas venue et l'équipe attend devant la porte",
+        "il manque deux personnes et nous ne pouvons pas ouvrir le guichet",
     ),
     "power_cut_room": (
         "il n'y a plus de courant dans {room} [{since}|]",
@@ -540,7 +558,7 @@ _STATEMENTS = {
     ),
     "new_laptop": (
         "il nous faut un {device} pour {first} qui arrive",
-        "<pourriez-vous|peux-tu> remplacer mon vieux {device} ?",
+        "<pourriez-vous|peux-tu> remplacer mon {device} ?",
         "je voudrais un deuxième écran et [une souris|un clavier|un casque]",
     ),
     "restore_file": (
@@ -675,7 +693,7 @@ _STATEMENTS = {
     ),
     "how_to": (
         "comment [changer la langue|exporter un rapport|ajouter une signature] dans {product} ?",
-        "y a-t-il un moyen de [fusionner deux fichiers|imprimer des étiquettes|masquer une colonne] avec {product} ?",
+        "y a-t-il un moyen [de fusionner deux fichiers|d'imprimer des étiquettes|de masquer une colonne] avec {product} ?",
         "je me demande comment [archiver de vieux projets|mettre un rappel] dans {product}",
     ),
     "compatibility": (
@@ -868,6 +886,7 @@ _PAST = {
     "cold_chain": ("le camion frigorifique était tombé en panne {past}", "l'alarme de la chambre froide s'était déclenchée {past}"),
     "parcel_lost": ("le colis {order} était perdu {past}", "je n'avais pas reçu la commande {order}"),
     "truck_late": ("le camion était en retard {past}", "les palettes n'étaient pas arrivées à l'heure {past}"),
+    "dangerous_product": ("un appareil du lot {order} avait surchauffé {past}", "nous avions un doute sur le lot {order} {past}"),
     "wrong_item": ("j'avais reçu le mauvais article pour la commande {order}", "la commande {order} n'avait pas la bonne taille"),
     "damaged_item": ("un article de la commande {order} était arrivé cassé", "une partie de la commande {order} était abîmée"),
     "tracking_frozen": ("le suivi de la commande {order} ne bougeait plus {past}", "le numéro de suivi ne marchait pas {past}"),
@@ -887,6 +906,8 @@ _PAST = {
     "person_injured": ("un collègue était tombé d'une échelle {past}", "il y avait eu un accident au quai de chargement {past}"),
     "lift_stuck": ("des personnes étaient coincées dans l'ascenseur {past}", "l'ascenseur s'était arrêté entre deux étages {past}"),
     "heating_off": ("le chauffage était coupé {past}", "il faisait froid dans nos bureaux {past}"),
+    "stranded_traveller": ("mon vol pour {city} avait été annulé {past}", "j'étais bloqué à {city} {past}"),
+    "nobody_to_open": ("personne ne pouvait ouvrir le magasin {past}", "il manquait du monde {past}"),
     "power_cut_room": ("il n'y avait plus de courant dans {room} {past}", "le disjoncteur sautait {past}"),
     "badge_refused": ("mon badge n'ouvrait plus la porte {past}", "le lecteur refusait mon badge {past}"),
     "coffee_machine": ("la machine à café était en panne {past}", "le frigo faisait du bruit {past}"),

@@ -167,7 +167,7 @@ def _situation(draw: Draw, language: str, matter: Matter) -> Situation:
             elif matter.gravity == 1:
                 times = {"none": 0.58, "far": 0.08, "week": 0.14, "soon": 0.2}
             time = draw.weighted(times)
-            if time in ("none", "week") and matter.gravity < 3:
+            if time in ("none", "far") and matter.gravity < 3:
                 denied = draw.chance(0.14)
             if time == "none" and not denied:
                 if matter.scalable and draw.chance(0.4):
@@ -212,7 +212,7 @@ def _problems() -> list[Matter]:
         fraud_withdrawals       billing   3
         charged_twice           billing   2 refundable
         service_suspended       billing   2 scalable
-        payment_refused         billing   2 workable
+        payment_refused         billing   2
         wrong_amount            billing   1 refundable
         invoice_missing         billing   1
         invoice_details_wrong   billing   1
@@ -227,9 +227,10 @@ def _problems() -> list[Matter]:
         line_stopped            delivery  3
         cold_chain              delivery  3
         parcel_lost             delivery  2 refundable
-        truck_late              delivery  2 workable
+        truck_late              delivery  2
+        dangerous_product       delivery  3
         wrong_item              delivery  1 refundable
-        damaged_item            delivery  1 refundable workable
+        damaged_item            delivery  1 refundable
         tracking_frozen         delivery  1
         packaging_dented        delivery  1
         client_leaving          sales     3
@@ -247,6 +248,8 @@ def _problems() -> list[Matter]:
         person_injured          other     3
         lift_stuck              other     3
         heating_off             other     2 scalable workable
+        stranded_traveller      other     2
+        nobody_to_open          other     2
         power_cut_room          other     2 scalable workable
         badge_refused           other     2 scalable workable
         coffee_machine          other     1

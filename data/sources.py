@@ -75,7 +75,7 @@ def locate(source: Source, count: int | None = None, seed: int | None = None) ->
     official = official_folder(source)
     if official.is_dir():
         return Located(source, "official", official, MappingProxyType(_official_digests(official)))
-    fetch = f"run `edgewright data get {source.name}`" + ("" if source.downloads else " --from FOLDER")
+    fetch = f"run `edgewright data get {source.name}" + ("`" if source.downloads else " --from FOLDER`")
     raise DataError(
         f"the set {source.name} is not here; {fetch}, or set EDGEWRIGHT_DATA to the folder that holds {source.name}/"
     )

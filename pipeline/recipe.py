@@ -81,13 +81,11 @@ class Recipe:
         """The recipe with what `rapid` replaces; quick and rapid train one seed."""
         if effort == "normal":
             return self
-        table = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        if effort == "rapid":
-            given = _plain(self)
-            for name, value in self.rapid.items():
-                given[name] = {**given[name], **value} if isinstance(value, dict) else value
-            table = given
-        table["seeds"] = self.seeds[:1]
+        if effort == "quick":
+            return dataclasses.replace(self, seeds=self.seeds[:1])
+        table = _plain(self) | {"seeds": self.seeds[:1]}
+        for name, value in self.rapid.items():
+            table[name] = {**table[name], **value} if isinstance(value, dict) else value
         return _build(table, self.path)
 
     def task_with_gates(self) -> Task:

@@ -1,0 +1,197 @@
+"""The record of a run: what `--json` prints, what is committed to results/, what every report is made from.
+
+Figures only: a record never holds a text of a data set, rows are named by their number in the split. A figure that
+was not measured is null (None), never 0. Sizes are in bytes, 1 MB = 1,000,000 bytes; durations in milliseconds.
+"""
+
+from dataclasses import asdict, dataclass, field
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from edgewright.errors import DamagedFileError
+
+SCHEMA = 1
+
+Verdict = Literal["pass", "fail", "inconclusive", "not_verifiable", "unsupported"]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A figure and the bounds of its 95 % interval, which are None where one measurement was all there was."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """A bound and what was measured. `loosened` says, in the recipe's words, from which bound it was moved and why."""
+
+    name: str  # a figure of the cell: "label_agreement", "p50_ms"
+    bound: str  # as a person reads it: "≥ 0.99"
+    measured: float | None
+    verdict: Verdict
+    loosened: str | None = None
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How a latency was taken, so that a reader can judge it.
+
+    reference_ms is the time of a fixed NumPy workload before each block, reference_spread its (p90 - p10) / p50 over
+    the blocks, cpu_share the worker's CPU time over the wall time. The flags follow MLPerf's: enough calls, enough
+    seconds, and a machine that had nothing else to do.
+    """
+
+    calls: int
+    seconds: float
+    blocks: int
+    reference_ms: float
+    reference_spread: float
+    cpu_share: float
+    calls_met: bool
+    duration_met: bool
+    quiet: bool
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One target x numerics of a run, on the test split."""
+
+    target: str
+    numerics: str
+    verdict: Verdict
+    reason: str | None = None  # why it is not a pass
+    size_bytes: int | None = None
+    shipped_bytes: int | None = None  # artifact + tokenizer + labels
+    accuracy: float | None = None
+    macro_f1: float | None = None
+    metrics: dict[str, Any] = field(default_factory=dict)  # further figures, by name
+    label_agreement: float | None = None
+    max_abs_logit_error: float | None = None
+    p50_ms: Interval | None = None
+    p99_ms: Interval | None = None
+    load_ms: Interval | None = None  # cold process: load and first call
+    peak_memory_bytes: int | None = None  # above the runtime's empty graph
+    runtime: str | None = None
+    gates: tuple[GateResult, ...] = ()
+    p90_ms: Interval | None = None
+    text_to_label_p50_ms: Interval | None = None
+    encode_p50_ms: Interval | None = None
+    empty_call_ms: Interval | None = None
+    timing: Timing | None = None
+    float_share: float | None = None  # of the weight bytes
+    delegated: dict[str, int] | None = None
+    left_over: dict[str, int] | None = None
+    worst_rows: tuple[int, ...] = ()  # row numbers in the test split, worst first
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What a user would pick instead, on the same rows."""
+
+    name: str
+    accuracy: float | None = None
+    macro_f1: float | None = None
+    size_bytes: int | None = None
+    text_to_label_p50_ms: Interval | None = None
+    p50_ms: Interval | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """Where the rows came from. `generated` data says nothing about real text, and every report says so."""
+
+    name: str
+    origin: str
+    licence: str
+    tier: str
+    fingerprint: str
+    rows: dict[str, int]  # by split
+    generated: bool
+    redistributable: bool
+
+
+@dataclass(frozen=True)
+class SetResult:
+    """One artifact on a set that was never trained or tuned on (a golden set)."""
+
+    name: str
+    target: str
+    numerics: str
+    n: int
+    accuracy: float
+    macro_f1: float
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What the figures were taken on. No name of the machine or of a user."""
+
+    cpu: str
+    architecture: str
+    logical_cores: int
+    usable_cores: int
+    cpu_flags: tuple[str, ...]  # those that matter for the kernels
+    memory_bytes: int | None
+    system: str
+    python: str
+    versions: dict[str, str]
+    git_commit: str | None  # None outside a checkout
+    git_dirty: bool | None
+    load_average: float | None  # of the last minute, when the fingerprint was taken
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    recipe: str
+    task: str
+    verdict: Verdict
+    bundle: str | None
+    report: str | None
+    cells: tuple[Cell, ...]
+    baselines: tuple[Baseline, ...] = ()
+    description: str = ""
+    effort: str | None = None
+    created: str | None = None  # ISO 8601, UTC
+    seeds: tuple[int, ...] = ()
+    model: dict[str, Any] = field(default_factory=dict)  # family, parameters, config
+    data: DataSet | None = None
+    golden: tuple[SetResult, ...] = ()
+    machine: Machine | None = None
+    notes: tuple[str, ...] = ()
+    schema: Annotated[int, Field(ge=SCHEMA, le=SCHEMA)] = SCHEMA
+
+
+_RECORD = TypeAdapter(RunRecord)
+
+
+def to_json(record: RunRecord) -> dict[str, Any]:
+    """The record as plain values, `"schema": 1` first. Write it with data.files.write_json, which refuses NaN."""
+    return {"schema": record.schema, **_plain(asdict(record))}
+
+
+def from_json(value: Any, where: str = "the record") -> RunRecord:
+    """The record in `value`, checked; unknown keys are ignored, so that a later version may add some.
+
+    Raises:
+        DamagedFileError: `value` is no record of this schema; the message begins with `where`.
+    """
+    try:
+        return _RECORD.validate_python(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise DamagedFileError(f"{where}: not a run record of schema {SCHEMA}: {place}: {first['msg']}") from error
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value

@@ -1,0 +1,86 @@
+"""Replaying a bundle from its files alone: checksums, tokenizer ids, golden logits, padding."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from edgewright.benchmarks.parity import padding_neutrality
+from edgewright.benchmarks.record import Verdict
+from edgewright.data.tokenizer import pieces
+from edgewright.errors import MissingExtraError
+from edgewright.runtimes import bundle as bundles
+from edgewright.runtimes.bundle import Bundle, BundleArtifact, Golden
+from edgewright.runtimes.predictor import logits_of, pad_to_bucket
+
+# Another processor takes other kernels, which sum in another order: the golden error measured where the bundle was made
+# may grow by this factor and this amount before the artifact counts as changed.
+ALLOWED_FACTOR, ALLOWED_MORE = 1.5, 1e-3
+
+
+@dataclass(frozen=True)
+class Check:
+    """What one artifact answered. `problems` holds one line each; `not_verifiable` means that its runtime is missing."""
+
+    runtime: str
+    numerics: str
+    verdict: Verdict
+    golden_max_abs_logit_error: float | None
+    golden_label_agreement: float | None
+    problems: tuple[str, ...] = field(default=())
+
+
+def verify(path: Path) -> list[Check]:
+    """One Check an artifact.
+
+    Raises:
+        DamagedFileError: the manifest, the tokenizer or the golden vectors are missing, changed or malformed.
+    """
+    bundle = bundles.read(path)
+    golden = bundle.golden()
+    wrong_ids = _wrong_ids(bundle, golden)
+    return [_check(bundle, artifact, golden, wrong_ids) for artifact in bundle.artifacts]
+
+
+def _wrong_ids(bundle: Bundle, golden: list[Golden]) -> list[str]:
+    tokenizer = bundle.tokenizer()
+    wrong = [n for n, vector in enumerate(golden, 1) if pieces(tokenizer, vector.text)[0].tolist() != vector.ids]
+    return [f"the tokenizer gives other ids for golden vectors {wrong[:5]}"] if wrong else []
+
+
+def _check(bundle: Bundle, artifact: BundleArtifact, golden: list[Golden], problems: list[str]) -> Check:
+    try:
+        runner = bundle.runner(artifact)
+    except MissingExtraError as error:
+        return Check(artifact.target, artifact.numerics, "not_verifiable", None, None, (str(error),))
+    tokenizer = bundle.tokenizer()
+    answers = np.stack([logits_of(vector.text, tokenizer, bundle.lengths, runner) for vector in golden])
+    expected = np.array([vector.logits for vector in golden], dtype=np.float32)
+    problems = list(problems)
+    if not np.isfinite(answers).all():
+        problems.append("a logit is NaN or infinite")
+    error = float(np.abs(answers - expected).max()) if np.isfinite(answers).all() else None
+    allowed = ALLOWED_FACTOR * artifact.golden_max_abs_logit_error + ALLOWED_MORE
+    if error is not None and error > allowed:
+        problems.append(f"golden logits are off by {error:.4g}, at most {allowed:.4g} is expected")
+    same = answers.argmax(axis=1) == expected.argmax(axis=1)
+    # a label may change where two classes are nearer to each other than the allowed error
+    top = np.sort(expected, axis=1)
+    clear = top[:, -1] - top[:, -2] > 2 * allowed
+    changed = np.flatnonzero(~same & clear)
+    if len(changed):
+        problems.append(f"the labels of golden vectors {[int(i) + 1 for i in changed[:5]]} changed")
+    rows = [pad_to_bucket(pieces(tokenizer, vector.text)[0], bundle.lengths) for vector in golden]
+    padding = padding_neutrality(runner, rows, bundle.lengths, artifact.numerics)  # type: ignore[arg-type]
+    if not padding.neutral:
+        problems.append(
+            f"padding to {padding.length} moves golden vector {padding.row + 1} by {padding.difference:.3g}"
+        )
+    return Check(
+        artifact.target,
+        artifact.numerics,
+        "fail" if problems else "pass",
+        error,
+        float(same.mean()),
+        tuple(problems),
+    )

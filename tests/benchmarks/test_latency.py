@@ -1,0 +1,170 @@
+"""Timing in worker processes: what is measured, what is refused, and what is never said."""
+
+import io
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgewright.benchmarks import latency, load_time, memory, processes, worker
+from edgewright.benchmarks.latency import BUDGETS, Block, Budget, Job, summarise, write_inputs, write_texts
+from edgewright.errors import DamagedFileError, EdgewrightError
+
+pytest.importorskip("onnxruntime", reason="needs edgewright[onnx]")
+onnx = pytest.importorskip("onnx", reason="needs edgewright[onnx]")
+
+SIZE = 384  # a matrix product of this size takes about a hundred times as long as an empty call
+
+
+@pytest.fixture(scope="module")
+def jobs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Job]:
+    """A light and a heavy graph, with three calls' inputs."""
+    folder = tmp_path_factory.mktemp("jobs")
+    random = np.random.default_rng(0)
+    inputs = write_inputs([(random.random((SIZE, SIZE), np.float32),) for _ in range(3)], folder / "inputs.npz")
+    made = {}
+    for name, operator, operands in (("light", "Identity", ["x"]), ("heavy", "MatMul", ["x", "x"])):
+        kind = onnx.helper.make_tensor_value_info
+        graph = onnx.helper.make_graph(
+            [onnx.helper.make_node(operator, operands, ["y"])],
+            name,
+            [kind("x", onnx.TensorProto.FLOAT, [SIZE, SIZE])],
+            [kind("y", onnx.TensorProto.FLOAT, [SIZE, SIZE])],
+        )
+        opset = onnx.helper.make_opsetid("", 17)
+        path = folder / f"{name}.onnx"
+        path.write_bytes(onnx.helper.make_model(graph, opset_imports=[opset], ir_version=10).SerializeToString())
+        made[name] = Job(name, "onnx", path, inputs=inputs)
+    return made
+
+
+@pytest.fixture(scope="module")
+def measured(jobs: dict[str, Job]) -> Iterator[dict[str, dict[str, latency.Latency]]]:
+    yield latency.measure(list(jobs.values()), "rapid")
+
+
+def test_more_work_takes_longer(measured: dict[str, dict[str, latency.Latency]]) -> None:
+    light, heavy = measured["light"]["inference"], measured["heavy"]["inference"]
+    assert light.p50_ms.high is not None and heavy.p50_ms.low is not None
+    assert light.p50_ms.high < heavy.p50_ms.low
+    assert heavy.p50_ms.value <= heavy.p90_ms.value <= heavy.p99_ms.value
+
+
+def test_the_budget_is_met_in_calls_and_in_seconds(measured: dict[str, dict[str, latency.Latency]]) -> None:
+    budget = BUDGETS["rapid"]
+    for series in measured.values():
+        timing = series["inference"].timing
+        assert timing.calls_met and timing.calls >= budget.calls
+        assert timing.duration_met and timing.seconds >= budget.seconds
+        assert timing.blocks == len(series["inference"].blocks_ns) == budget.blocks
+
+
+def test_progress_is_told_to_the_end(jobs: dict[str, Job], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(BUDGETS, "rapid", Budget(calls=4, seconds=0.02, blocks=2, warm_calls=2, warm_seconds=0.02))
+    told: list[tuple[int, int]] = []
+    latency.measure(list(jobs.values()), "rapid", lambda done, all_: told.append((done, all_)))
+    assert told == [(2, 4), (4, 4)]
+
+
+def test_a_damaged_artifact_is_explained_with_the_name_of_the_job(jobs: dict[str, Job], tmp_path: Path) -> None:
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(jobs["heavy"].path.read_bytes()[:40])
+    with pytest.raises(DamagedFileError, match=r"^benchmark of cut off: .*broken\.onnx"):
+        latency.measure([Job("cut off", "onnx", broken, inputs=jobs["heavy"].inputs)], "rapid")
+
+
+def test_a_worker_that_dies_is_explained() -> None:
+    with processes.Worker("dead") as one:
+        one._process.kill()
+        with pytest.raises(EdgewrightError, match="benchmark of dead: the process was ended by signal 9 during 'open'"):
+            one.ask("open")
+
+
+def test_a_cold_process_loads_and_answers(jobs: dict[str, Job]) -> None:
+    result = load_time.measure(jobs["light"], "rapid")
+    assert 0.1 < result.load_ms.value < result.process_ms.value
+    assert result.load_ms.low is None  # one process has no interval
+
+
+def test_memory_of_a_large_artifact_is_counted_and_that_of_an_empty_one_is_not(
+    jobs: dict[str, Job], tmp_path: Path
+) -> None:
+    big = np.random.default_rng(0).random((SIZE, 12_000), np.float32)  # 18 MB
+    node = onnx.helper.make_node("MatMul", ["x", "w"], ["y"])
+    kind = onnx.helper.make_tensor_value_info
+    graph = onnx.helper.make_graph(
+        [node],
+        "big",
+        [kind("x", onnx.TensorProto.FLOAT, [SIZE, SIZE])],
+        [kind("y", onnx.TensorProto.FLOAT, [SIZE, 12_000])],
+        [onnx.numpy_helper.from_array(big, "w")],
+    )
+    path = tmp_path / "big.onnx"
+    opset = onnx.helper.make_opsetid("", 17)
+    path.write_bytes(onnx.helper.make_model(graph, opset_imports=[opset], ir_version=10).SerializeToString())
+    light = jobs["light"]
+    assert memory.measure(Job("big", "onnx", path, inputs=light.inputs), light, "rapid") > big.nbytes
+    assert memory.measure(light, light, "rapid") < 3_000_000
+
+
+def test_inputs_come_back_in_their_order(tmp_path: Path) -> None:
+    calls = [(np.array([i]), np.array([-i, i])) for i in range(12)]  # two digits: "10" must not sort before "2"
+    again = worker.read_inputs(write_inputs(calls, tmp_path / "inputs.npz"))
+    assert [[a.tolist() for a in call] for call in again] == [[a.tolist() for a in call] for call in calls]
+
+
+def test_the_peak_of_memory_is_forgotten_and_seen_again() -> None:
+    worker._forget_peak()
+    before = worker.peak_bytes()
+    held = np.ones(8_000_000)
+    assert worker.peak_bytes() - before > 0.9 * held.nbytes
+
+
+def test_warming_up_ends_when_times_are_stable_or_calls_are_spent() -> None:
+    assert worker.warm(lambda: [1000], calls=200, seconds=10) == {"calls": 50, "stable": True}
+    growing = iter(range(1, 1000))
+    assert worker.warm(lambda: [next(growing) ** 2], calls=100, seconds=10) == {"calls": 100, "stable": False}
+
+
+def test_a_block_calls_until_both_bounds_are_met() -> None:
+    def slow() -> list[int]:
+        time.sleep(0.002)
+        return [1]
+
+    assert len(worker.block(worker.Loaded(("inference",), slow), 10, 0)["samples_ns"]["inference"]) == 10
+    assert len(worker.block(worker.Loaded(("inference",), slow), 1, 0.02)["samples_ns"]["inference"]) > 2
+
+
+def test_texts_are_not_in_the_answers_of_a_worker(tmp_path: Path) -> None:
+    secret = "my account number is 4711"
+    (tmp_path / "bundle").mkdir()
+    texts = write_texts([secret], tmp_path / "texts.json")
+    job = Job("text", "onnx", tmp_path / "bundle", texts=texts).to_json()
+    answers = io.StringIO()
+    worker.main(io.StringIO(json.dumps({"command": "open", "job": job, "cpus": None}) + "\n"), answers)
+    assert "error" in json.loads(answers.getvalue()) and "4711" not in answers.getvalue()
+
+
+def test_an_unexpected_error_over_texts_is_named_without_its_message() -> None:
+    try:
+        raise ValueError("cannot encode 'my account number'")
+    except ValueError as error:
+        failure = worker._failure(error, with_texts=True)
+    assert "account" not in failure["message"] and "ValueError" in failure["message"]
+
+
+@pytest.mark.parametrize(
+    ("references", "cpu_share", "quiet"),
+    [([200, 202, 201, 199], 1.0, True), ([200, 300, 200, 290], 1.0, False), ([200, 202, 201, 199], 0.6, False)],
+)
+def test_a_machine_is_quiet_when_neither_its_speed_nor_its_share_changes(
+    references: list[int], cpu_share: float, quiet: bool
+) -> None:
+    blocks = [Block(r * 1000, 10**9, int(cpu_share * 10**9), {"inference": np.array([10**6])}) for r in references]
+    timing = summarise(blocks, "inference", Budget(4, 4, 4, 1, 1)).timing
+    assert timing.quiet is quiet
+    assert timing.calls_met and timing.duration_met
+    assert not summarise(blocks, "inference", Budget(5, 5, 4, 1, 1)).timing.calls_met

@@ -1,0 +1,70 @@
+"""Text → label is timed through a whole bundle, its parts apart."""
+
+from pathlib import Path
+
+import pytest
+
+from edgewright.benchmarks import latency
+from edgewright.benchmarks.empty_graph import LENGTH, empty_graph
+from edgewright.benchmarks.latency import Job, write_texts
+from edgewright.data import files, tokenizer
+from edgewright.data.wordpiece import WordPiece
+from edgewright.errors import UsageError
+from edgewright.export import bundle
+from edgewright.export.artifact import Method, Tensor, describe
+
+pytest.importorskip("onnxruntime", reason="needs edgewright[onnx]")
+
+
+@pytest.fixture(scope="module")
+def bundled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle whose logits are the padded ids themselves: 16 of them, for 16 labels."""
+    folder = tmp_path_factory.mktemp("bundled")
+    tokenizer.save(WordPiece(("down", "server", "the"), max_tokens=LENGTH), folder / "tokenizer.json")
+    files.write_bytes(folder / "reference.safetensors", b"unused")
+    artifact = empty_graph("onnx", folder)
+    assert artifact is not None
+    labels = [f"label {i}" for i in range(LENGTH)]
+    method = Method(
+        "forward",
+        (Tensor("ids", "int32", ("batch", "length")),),
+        (Tensor("logits", "float32", ("batch", LENGTH)),),
+        (LENGTH,),
+    )
+    content = bundle.Content(
+        name="sample",
+        description="",
+        task={"name": "sample", "kind": "single_label", "labels": labels, "reject_label": None},
+        methods=[method],
+        postprocess={"decoding": "argmax", "temperature": 1.0, "threshold": None, "windows": "mean_logits"},
+        data={
+            **{"source": "none", "fingerprint": "none", "licence": "MIT", "tier": "generated"},
+            **{"redistributable": True, "generated": True},
+        },
+        seeds=[],
+        versions={},
+        gates=[],
+        measurements=[],
+        tokenizer=folder / "tokenizer.json",
+        reference=folder / "reference.safetensors",
+        golden=[],
+        shipped=[bundle.Shipped(describe("onnx", "fp32", artifact, {}, {}, {}), 0.0)],
+    )
+    bundle.write(content, folder / "bundle")
+    return folder / "bundle"
+
+
+def test_the_parts_of_text_to_label_are_timed_apart_and_together(bundled: Path, tmp_path: Path) -> None:
+    texts = write_texts(["the server is down", "the server is down " * 4], tmp_path / "texts.json")
+    series = latency.measure([Job("text", "onnx", bundled, texts=texts, numerics="fp32")], "rapid")["text"]
+    assert set(series) == {"encode", "inference", "text_to_label"}
+    parts = series["encode"].p50_ms.value + series["inference"].p50_ms.value
+    # the whole adds the softmax and the label; on two texts of different length the medians do not just add up
+    assert 0.5 * parts < series["text_to_label"].p50_ms.value < 20 * parts
+    assert all(len(one.blocks_ns) == 10 for one in series.values())
+
+
+def test_numerics_that_the_bundle_lacks_are_explained(bundled: Path, tmp_path: Path) -> None:
+    job = Job("text", "onnx", bundled, texts=write_texts(["a"], tmp_path / "texts.json"), numerics="fp16")
+    with pytest.raises(UsageError, match=r"^benchmark of text: .*no artifact for onnx fp16"):
+        latency.measure([job], "rapid")

@@ -1,0 +1,87 @@
+"""The grid: exact in float32, found again by the quantizers' own formulas, near to the weights."""
+
+import numpy as np
+import pytest
+import torch
+
+from edgewright.compress.numerics import INT8, NUMERICS, SUPPORT, TARGETS
+from edgewright.compress.quantize import BLOCK, dequantize, quantize, snap
+from edgewright.models import NgramHybrid, NgramHybridConfig
+
+WEIGHTS = {
+    "normal": torch.randn(64, 96, generator=torch.Generator().manual_seed(0)),
+    "small": torch.randn(64, 96, generator=torch.Generator().manual_seed(1)) * 1e-4,
+    "wide": torch.logspace(-6, 3, 64).unsqueeze(1) * torch.randn(64, 96, generator=torch.Generator().manual_seed(2)),
+}
+
+
+@pytest.mark.parametrize("name", WEIGHTS)
+@pytest.mark.parametrize("bits", [8, 4])
+@pytest.mark.parametrize("block", [None, BLOCK])
+def test_each_group_reaches_its_limit_and_is_near_to_the_weights(name: str, bits: int, block: int | None) -> None:
+    limit = 2 ** (bits - 1) - 1
+    weight = WEIGHTS[name]
+    grid = snap(weight, bits, per_row=True, block=block)
+    groups = grid.integers.reshape(-1, block or 96)
+    assert (np.abs(groups.astype(int)).max(axis=1) == limit).all()
+    step = np.repeat(grid.scales.reshape(-1), block or 96).reshape(weight.shape)
+    # half a step of rounding, and what the largest magnitude loses to a scale of 8 significant bits
+    assert (np.abs(dequantize(grid) - weight.numpy()) <= (0.5 + limit / 128) * step * 1.0001).all()
+
+
+@pytest.mark.parametrize("name", WEIGHTS)
+def test_other_quantizers_find_the_same_integers_and_scales(name: str) -> None:
+    grid = snap(WEIGHTS[name], 8, per_row=True)
+    values = dequantize(grid)
+    largest = np.abs(values).max(axis=1)
+    litert = (largest / np.float32(127)).astype(np.float32)  # max / 127 in float32
+    ort = (2 * largest.astype(np.float64) / 254).astype(np.float32)  # (max - min) / 254 in float64
+    assert np.array_equal(litert, grid.scales) and np.array_equal(ort, grid.scales)
+    assert np.array_equal(np.rint(values / litert[:, None]), grid.integers)
+
+
+def test_core_ml_finds_the_same_scales_in_float16() -> None:
+    weight = torch.linspace(0.01, 1, 2000).unsqueeze(1) * torch.tensor([[1.0, -0.5, 0.25]])
+    grid = snap(weight, 8, per_row=True)
+    largest = np.abs(dequantize(grid)).max(axis=1).astype(np.float16)
+    found = (np.float16(2) * largest / np.float16(254)).astype(np.float16)
+    assert np.array_equal(found.astype(np.float32), grid.scales)
+
+
+def test_a_row_of_zeros_stays_zero() -> None:
+    grid = snap(torch.zeros(3, 8), 8, per_row=True)
+    assert not grid.integers.any() and np.isfinite(grid.scales).all()
+
+
+def test_snapping_twice_changes_nothing() -> None:
+    once = snap(WEIGHTS["normal"], 8, per_row=True)
+    twice = snap(torch.from_numpy(dequantize(once)), 8, per_row=True)
+    assert np.array_equal(once.integers, twice.integers) and np.array_equal(once.scales, twice.scales)
+
+
+def test_the_module_computes_with_the_grid_and_the_original_is_left_alone() -> None:
+    model = NgramHybrid(NgramHybridConfig(vocab_size=200, classes=5, hidden=16, bag_hidden=32)).eval()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    quantized = quantize(model, "dynamic_wi8_afp32")
+    names = {"embedding", "convolution_1", "convolution_2", "bag", "head"}
+    assert set(quantized.weights) == {f"{name}.weight" for name in names}
+    for name, grid in quantized.weights.items():
+        assert np.array_equal(quantized.module.get_parameter(name).detach().numpy(), dequantize(grid))
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_four_bits_are_for_linear_layers_only() -> None:
+    quantized = quantize(NgramHybrid(NgramHybridConfig(vocab_size=200, hidden=32)), "dynamic_wi4_afp32")
+    assert {name: grid.bits for name, grid in quantized.weights.items()} == {
+        "embedding.weight": 8,
+        "convolution_1.weight": 8,
+        "convolution_2.weight": 8,
+        "bag.weight": 4,
+        "head.weight": 4,
+    }
+
+
+def test_the_table_says_something_about_every_cell_and_why_not() -> None:
+    assert set(SUPPORT) == {(numerics, target) for numerics in NUMERICS for target in TARGETS}
+    assert all(support.note for support in SUPPORT.values() if not support.supported)
+    assert all(SUPPORT[numerics, target].supported for target, numerics in INT8.items())

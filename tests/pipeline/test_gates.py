@@ -1,0 +1,88 @@
+"""Verdicts: by the bound of an interval, and never by a figure that was not measured."""
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from edgewright.benchmarks.record import GateResult, Interval, Verdict
+from edgewright.data.tasks import Targets
+from edgewright.pipeline import gates
+
+GOOD: dict[str, Any] = {
+    "accuracy": 0.95,
+    "macro_f1": 0.95,
+    "reference_accuracy": 0.951,
+    "label_agreement": 0.995,
+    "shipped_bytes": 500_000,
+    "p50_ms": Interval(0.03, 0.029, 0.031),
+    "text_to_label_p50_ms": Interval(0.05, 0.049, 0.051),
+    "timed_here": True,
+}
+TARGETS = Targets(min_accuracy=0.9, max_text_to_label_p50_ms=0.15)
+
+
+def verdicts(numerics: str = "dynamic_wi8_afp32", **changed: Any) -> dict[str, Verdict]:
+    found = gates.judge(TARGETS, numerics, **(GOOD | changed))  # type: ignore[arg-type]
+    return {gate.name: gate.verdict for gate in found}
+
+
+def test_a_good_cell_passes_every_gate() -> None:
+    assert set(verdicts().values()) == {"pass"}
+    assert {"min_accuracy", "max_accuracy_drop", "max_shipped_bytes", "max_p50_ms"} <= set(verdicts())
+
+
+@pytest.mark.parametrize(
+    ("gate", "changed"),
+    [
+        ("min_accuracy", {"accuracy": 0.8999, "reference_accuracy": 0.9}),
+        ("max_accuracy_drop", {"reference_accuracy": 0.97}),
+        ("min_label_agreement_int8", {"label_agreement": 0.98}),
+        ("max_shipped_bytes", {"shipped_bytes": 1_000_001}),
+        ("max_p50_ms", {"p50_ms": Interval(1.2, 1.1, 1.3)}),
+        ("max_text_to_label_p50_ms", {"text_to_label_p50_ms": Interval(0.2, 0.16, 0.3)}),
+    ],
+)
+def test_each_gate_can_fail_alone(gate: str, changed: dict[str, Any]) -> None:
+    found = verdicts(**changed)
+    assert [name for name, verdict in found.items() if verdict != "pass"] == [gate]
+    assert found[gate] == "fail"
+
+
+def test_an_interval_that_holds_the_bound_is_inconclusive() -> None:
+    assert verdicts(p50_ms=Interval(0.99, 0.9, 1.01))["max_p50_ms"] == "inconclusive"
+
+
+def test_a_float_cell_is_held_to_the_float_agreement_but_not_to_the_size() -> None:
+    found = verdicts("fp32", shipped_bytes=4_000_000, label_agreement=0.9989)
+    assert "max_shipped_bytes" not in found and found["min_label_agreement_fp32"] == "fail"
+
+
+def test_times_that_cannot_be_taken_here_are_named_and_stop_nothing() -> None:
+    found = verdicts(p50_ms=None, text_to_label_p50_ms=None, timed_here=False)
+    assert found["max_p50_ms"] == "not_verifiable"
+    assert gates.overall(found.values()) == "pass"
+
+
+@pytest.mark.parametrize(
+    ("parts", "whole"),
+    [
+        (["pass", "unsupported", "not_verifiable"], "pass"),
+        (["pass", "inconclusive"], "inconclusive"),
+        (["inconclusive", "fail", "pass"], "fail"),
+    ],
+)
+def test_a_run_is_as_good_as_its_worst_cell(parts: list[Verdict], whole: Verdict) -> None:
+    assert gates.overall(parts) == whole
+
+
+def test_a_loosened_bound_is_said_and_a_tightened_one_is_not() -> None:
+    own = dataclasses.replace(TARGETS, min_accuracy=0.8, max_p50_ms=0.5, max_shipped_bytes=None)
+    lines = gates.loosened(own, TARGETS)
+    assert set(lines) == {"min_accuracy", "max_shipped_bytes"}
+    assert lines["min_accuracy"] == "The recipe loosens min_accuracy to 0.8; the task asks 0.9."
+
+
+def test_a_bound_that_is_none_is_no_gate() -> None:
+    assert gates.at_least("x", None, 1.0) is None
+    assert gates.at_most("x", 1.0, 2.0) == GateResult("x", 1.0, 2.0, "fail")  # type: ignore[arg-type]
