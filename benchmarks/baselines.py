@@ -51,7 +51,9 @@ def fit(texts: Sequence[str], labels: np.ndarray, characters: bool = True) -> Li
         parts.append(("characters", spelling))
     classifier = LinearSVC(random_state=0)
     pipeline = make_pipeline(FeatureUnion(parts), classifier).fit(texts, labels)
-    vocabulary = sum(len(entry.encode()) + 1 + FLOAT_BYTES for _, part in parts for entry in part.vocabulary_)
+    vocabulary = sum(
+        len(entry.encode("utf-8", "surrogatepass")) + 1 + FLOAT_BYTES for _, part in parts for entry in part.vocabulary_
+    )
     weights = FLOAT_BYTES * (classifier.coef_.size + classifier.intercept_.size)
     name = "TF-IDF word + character, LinearSVC" if characters else "TF-IDF word, LinearSVC"
     return LinearModel(name, pipeline, vocabulary + weights)

@@ -9,6 +9,7 @@ sleep. A change of the machine's mood thus meets all of them alike, and shows in
 each block. Clock: time.perf_counter_ns, from NumPy arrays in to NumPy arrays out.
 """
 
+import json
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ import numpy as np
 from edgewright.benchmarks.intervals import percentiles_ms
 from edgewright.benchmarks.processes import Worker, cpus_for
 from edgewright.benchmarks.record import Interval, Timing
-from edgewright.data.files import write_atomically, write_json
+from edgewright.data.files import write_atomically, write_text
 from edgewright.runtimes import Runtime
 
 Effort = Literal["rapid", "quick", "normal"]
@@ -108,8 +109,8 @@ def write_inputs(calls: Sequence[tuple[np.ndarray, ...]], path: Path) -> Path:
 
 
 def write_texts(texts: Sequence[str], path: Path) -> Path:
-    """Store texts for the workers, and return `path`."""
-    write_json(path, list(texts))
+    """Store texts for the workers, and return `path`; as ASCII, since a text may hold half a surrogate pair."""
+    write_text(path, json.dumps(list(texts)))
     return path
 
 

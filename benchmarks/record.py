@@ -27,10 +27,14 @@ class Interval:
 
 @dataclass(frozen=True)
 class GateResult:
-    """A bound and what was measured. `loosened` says, in the recipe's words, from which bound it was moved and why."""
+    """A bound and what was measured, in the unit that the name ends in.
 
-    name: str  # a figure of the cell: "label_agreement", "p50_ms"
-    bound: str  # as a person reads it: "≥ 0.99"
+    name: begins with "min_" or "max_", which says what the bound is: "max_p50_ms". loosened: one line that says from
+    which bound the recipe moved it.
+    """
+
+    name: str
+    bound: float
     measured: float | None
     verdict: Verdict
     loosened: str | None = None

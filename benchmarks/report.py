@@ -170,20 +170,37 @@ def _short(number: str) -> str:
     return number[1:] if number.startswith("0.") else number
 
 
+def bound(gate: GateResult) -> str:
+    """≤ 0.50 MB; the sign comes from the gate's name."""
+    sign = {"min": "≥ ", "max": "≤ "}.get(gate.name.partition("_")[0], "")
+    return sign + _in_unit(gate.name, gate.bound)
+
+
 def measured(gate: GateResult) -> str:
-    """A gate's figure in the unit that its name ends in."""
-    if gate.measured is None:
-        return "–"
-    if gate.name.endswith("_bytes"):
-        return megabytes(gate.measured)
-    if gate.name.endswith("_ms"):
-        return milliseconds(Interval(gate.measured))
-    return share(gate.measured) if 0 <= gate.measured <= 1 else f"{gate.measured:.4g}"
+    return "–" if gate.measured is None else _in_unit(gate.name, gate.measured)
+
+
+def _in_unit(name: str, value: float) -> str:
+    if name.endswith("_bytes"):
+        return megabytes(value)
+    if name.endswith("_ms"):
+        return milliseconds(Interval(value))
+    # a share; small differences keep two digits, since three decimals would make nothing of them
+    return share(value) if 0.01 <= value <= 1 else f"{value:.2g}"
 
 
 def operators(counts: dict[str, int] | None) -> str:
     """conv_1d × 2, linear × 1; a dash where there are none."""
     return ", ".join(f"{name} × {count}" for name, count in (counts or {}).items()) or "–"
+
+
+def visible(text: str) -> str:
+    """The text with what a page cannot show made visible: ␀ for a NUL, � for half a surrogate pair."""
+    return text.translate(_PICTURES).encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+
+
+# Control characters but the tab and the line ends, which the page shows as what they are.
+_PICTURES = {code: 0x2400 + code for code in range(32) if chr(code) not in "\t\n\r"} | {127: 0x2421}
 
 
 def most_confused(counts: np.ndarray, labels: Sequence[str], most: int) -> list[dict[str, Any]]:
@@ -209,6 +226,8 @@ def _environment(escape: bool) -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters |= {"megabytes": megabytes, "share": share, "milliseconds": milliseconds, "measured": measured}
+    environment.filters["bound"] = bound
+    environment.filters["visible"] = visible
     environment.globals |= {"latency": latency, "verdict": verdict, "operators": operators, "words": WORDS}
     return environment
 

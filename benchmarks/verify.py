@@ -20,7 +20,7 @@ ALLOWED_FACTOR, ALLOWED_MORE = 1.5, 1e-3
 
 @dataclass(frozen=True)
 class Check:
-    """What one artifact answered. `problems` holds one line each; `not_verifiable` means that its runtime is missing."""
+    """What one artifact answered. `problems` are a line each; `not_verifiable` means that its runtime is missing."""
 
     runtime: str
     numerics: str
@@ -51,8 +51,8 @@ def _wrong_ids(bundle: Bundle, golden: list[Golden]) -> list[str]:
 def _check(bundle: Bundle, artifact: BundleArtifact, golden: list[Golden], problems: list[str]) -> Check:
     try:
         runner = bundle.runner(artifact)
-    except MissingExtraError as error:
-        return Check(artifact.target, artifact.numerics, "not_verifiable", None, None, (str(error),))
+    except MissingExtraError as missing:
+        return Check(artifact.target, artifact.numerics, "not_verifiable", None, None, (str(missing),))
     tokenizer = bundle.tokenizer()
     answers = np.stack([logits_of(vector.text, tokenizer, bundle.lengths, runner) for vector in golden])
     expected = np.array([vector.logits for vector in golden], dtype=np.float32)

@@ -176,7 +176,7 @@ def verify(
     """logits.npz of the artifact on the evaluation rows, and verify.json with every figure but the times."""
     labels, figures, reference = learnt.labels(), learnt.figures(), learnt.logits()
     predictor = open_predictor(made / "bundle", target, numerics)
-    arrays = {
+    arrays: dict[str, Any] = {
         name: learn.all_logits(
             texts,
             predictor.tokenizer,

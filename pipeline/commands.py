@@ -149,5 +149,10 @@ def _make(prepared: Prepared, names: set[str], reporter: Reporter) -> None:
 
 
 def _copy(source: Path, path: Path) -> None:
-    copy = shutil.copytree if source.is_dir() else shutil.copyfile
-    write_atomically(path, lambda scratch: copy(source, scratch) and None)
+    def write(scratch: Path) -> None:
+        if source.is_dir():
+            shutil.copytree(source, scratch)
+        else:
+            shutil.copyfile(source, scratch)
+
+    write_atomically(path, write)

@@ -31,7 +31,9 @@ def time_at_most(name: str, bound: float | None, measured: Interval | None, veri
         return GateResult(name, bound, None, "not_verifiable")
     if measured is None:
         return None
-    verdict: Verdict = "pass" if measured.high <= bound else "fail" if measured.low > bound else "inconclusive"
+    low = measured.value if measured.low is None else measured.low
+    high = measured.value if measured.high is None else measured.high
+    verdict: Verdict = "pass" if high <= bound else "fail" if low > bound else "inconclusive"
     return GateResult(name, bound, measured.value, verdict)
 
 

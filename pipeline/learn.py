@@ -107,14 +107,14 @@ def make_model(
     labels = read_json(data / "data.json")["labels"]
     words = tokenizers.load(tokenizer / "tokenizer.json")
     longest = recipe.export.lengths[-1]
-    sets = [
+    training, validation = (
         dataset.encode([_text(row) for row in rows.rows], rows.classes, words, longest)
         for rows in (load(recipe, task, split, labels) for split in ("train", "validation"))
-    ]
+    )
     model = build_model(recipe, words, len(labels), seed)
     config = train_config(recipe, seed)
     with reporter.bar(f"train, seed {seed}", config.epochs) as bar:
-        trained = train(model, *sets, config, kept, lambda done, _, note: bar.update(done, note))
+        trained = train(model, training, validation, config, kept, lambda done, _, note: bar.update(done, note))
     checkpoint.save_model(model, family_of(recipe), folder / "model.safetensors")
     write_json(
         folder / "history.json",
@@ -158,7 +158,7 @@ def make_reference(
         best = probabilities.argmax(axis=1)
         threshold = metrics.choose_threshold(probabilities.max(axis=1), best, validation.labels)
 
-    arrays = {
+    arrays: dict[str, Any] = {
         name: all_logits(texts, words, recipe.export.lengths, runner, reporter, f"reference, {name}")
         for name, texts in evaluated_texts(recipe, task, labels, effort).items()
     }

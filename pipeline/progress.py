@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
+PLAIN_SECONDS = 3.0
+
 
 class Reporter:
     """What a long command says while it works; every method is quiet when `quiet`."""
@@ -17,11 +19,12 @@ class Reporter:
 
     def say(self, text: str) -> None:
         """One line, with the seconds since the start."""
-        self.console.print(f"[dim]{time.monotonic() - self._started:6.1f} s[/dim]  {text}", highlight=False)
+        seconds = time.monotonic() - self._started
+        self.console.print(f"[dim]{seconds:6.1f} s[/dim]  {text}", highlight=False, soft_wrap=True)
 
     @contextmanager
     def bar(self, title: str, total: int) -> Iterator["Bar"]:
-        """A bar for `total` steps; outside a terminal a line at the start and about ten while it goes on."""
+        """A bar for `total` steps."""
         if not self.console.is_terminal:
             yield PlainBar(self, title, total)
             return
@@ -32,15 +35,16 @@ class Reporter:
 
 
 class PlainBar:
+    """Outside a terminal: a line every few seconds, none for what is done sooner."""
+
     def __init__(self, reporter: Reporter, title: str, total: int) -> None:
-        self._reporter, self._title, self._total, self._said = reporter, title, total, -1
+        self._reporter, self._title, self._total, self._said = reporter, title, total, time.monotonic()
 
     def update(self, done: int, note: str = "", total: int | None = None) -> None:
         self._total = total or self._total
-        tenth = done * 10 // self._total
-        if tenth > self._said:
-            self._said = tenth
-            self._reporter.say(f"{self._title} {done}/{self._total} {note}".rstrip())
+        if time.monotonic() - self._said > PLAIN_SECONDS:
+            self._said = time.monotonic()
+            self._reporter.say(f"      {self._title} {done}/{self._total} {note}".rstrip())
 
 
 class RichBar:
@@ -48,7 +52,7 @@ class RichBar:
         self._progress, self._task = progress, task
 
     def update(self, done: int, note: str = "", total: int | None = None) -> None:
-        self._progress.update(self._task, completed=done, note=note, **({"total": total} if total else {}))
+        self._progress.update(self._task, completed=done, total=total, note=note)
 
 
 Bar = PlainBar | RichBar

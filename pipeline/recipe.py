@@ -7,9 +7,10 @@ Defaults live in the dataclasses, once; a recipe only says what differs. The tab
 import dataclasses
 import difflib
 import tomllib
+from dataclasses import field
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
@@ -28,7 +29,7 @@ _STRICT = ConfigDict(extra="forbid")
 class DataTable:
     """How much of a generated source is made; real sets have neither."""
 
-    count: int | None = Field(None, ge=100)
+    count: Annotated[int | None, Field(ge=100)] = None
     seed: int | None = None
 
 
@@ -43,8 +44,8 @@ class ExportTable:
     lengths: tuple[int, ...] = (8, 16, 32)  # buckets, in tokens
     numerics: Literal["standard", "all"] | dict[Target, tuple[Numerics | Literal["int8"], ...]] = "standard"
     targets: tuple[Target, ...] = TARGETS
-    ship: dict[Target, Numerics] = Field(default_factory=dict)  # by default the smallest cell that passes
-    calibration_rows: int = Field(256, ge=16)  # of the training split, for static_wi8_ai8
+    ship: dict[Target, Numerics] = field(default_factory=dict)  # by default the smallest cell that passes
+    calibration_rows: Annotated[int, Field(ge=16)] = 256  # of the training split, for static_wi8_ai8
 
     def cells(self) -> list[tuple[Target, Numerics]]:
         """Every cell of the run, those that the table excludes included where they are asked for."""
@@ -67,14 +68,14 @@ class Recipe:
     task: str
     description: str = ""
     data: DataTable = DataTable()
-    tokenizer: dict[str, Any] = Field(default_factory=dict)  # checked by the tokenizer's own file
-    model: dict[str, Any] = Field(default_factory=dict)  # `family` and the fields of its config
-    train: dict[str, Any] = Field(default_factory=dict)  # checked by train.trainer.TrainConfig
+    tokenizer: dict[str, Any] = field(default_factory=dict)  # checked by the tokenizer's own file
+    model: dict[str, Any] = field(default_factory=dict)  # `family` and the fields of its config
+    train: dict[str, Any] = field(default_factory=dict)  # checked by train.trainer.TrainConfig
     export: ExportTable = ExportTable()
-    gates: dict[str, Any] = Field(default_factory=dict)  # replaces bounds of the task's targets
+    gates: dict[str, Any] = field(default_factory=dict)  # replaces bounds of the task's targets
     seeds: tuple[int, ...] = (0,)  # `normal` trains all of them and ships the best on validation
     also_evaluate: tuple[str, ...] = ()  # test-only sources, never trained or tuned on
-    rapid: dict[str, Any] = Field(default_factory=dict)
+    rapid: dict[str, Any] = field(default_factory=dict)
     path: Path = Path()
 
     def for_effort(self, effort: Effort) -> "Recipe":

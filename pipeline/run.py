@@ -19,7 +19,6 @@ from edgewright.benchmarks.record import (
     RunRecord,
     SetResult,
     Timing,
-    Verdict,
     to_json,
 )
 from edgewright.benchmarks.report import Details, Difference
@@ -41,7 +40,6 @@ from edgewright.train.metrics import REJECT
 
 DIFFERENCES = 10
 CORE_ML_RUNTIME = "MIL reference interpreter (not Apple's runtime)"
-CORE_ML_NOTE = "reference interpreter; times and placement are not verifiable without an Apple device"
 
 
 @dataclass(frozen=True)
@@ -127,7 +125,7 @@ def assemble(prepared: Prepared) -> RunRecord:
         model={
             "family": tables.family_of(recipe),
             "parameters": parameters(model),
-            "config": dataclasses.asdict(model.config),
+            "config": dataclasses.asdict(model.config),  # type: ignore[call-overload]  # a module attribute
             "tokenizer": recipe.tokenizer,
             "temperature": learnt.figures()["temperature"],
             "threshold": learnt.figures()["threshold"],
@@ -179,7 +177,7 @@ def _cell(prepared: Prepared, target: Target, numerics: Numerics, timings: dict[
         target=target,
         numerics=numerics,
         verdict=verdict,
-        reason=_reason(verdict, results, target),
+        reason=_reason(results),
         size_bytes=artifact.size_bytes,
         shipped_bytes=shipped,
         accuracy=checked["accuracy"],
@@ -205,7 +203,7 @@ def _cell(prepared: Prepared, target: Target, numerics: Numerics, timings: dict[
     )
 
 
-def _reason(verdict: Verdict, results: list[GateResult], target: Target) -> str | None:
+def _reason(results: list[GateResult]) -> str | None:
     bad = [gate for gate in results if gate.verdict in ("fail", "inconclusive")]
     if bad:
         return "; ".join(
@@ -213,7 +211,7 @@ def _reason(verdict: Verdict, results: list[GateResult], target: Target) -> str 
             f"the bound is {gate.bound:.4g}" + (" (too noisy to say)" if gate.verdict == "inconclusive" else "")
             for gate in bad
         )
-    return CORE_ML_NOTE if target == "coreml" else None
+    return None
 
 
 def shipped_cells(recipe: Recipe, record: RunRecord) -> list[Cell]:
@@ -337,4 +335,7 @@ def _interval(timed: dict[str, Any] | None, name: str) -> Interval | None:
 
 
 def _baseline(given: dict[str, Any]) -> Baseline:
-    return Baseline(**{key: Interval(**value) if isinstance(value, dict) else value for key, value in given.items()})
+    known: dict[str, Any] = {
+        key: Interval(**value) if isinstance(value, dict) else value for key, value in given.items()
+    }
+    return Baseline(**known)

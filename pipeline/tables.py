@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import ConfigDict, Field
@@ -25,8 +25,8 @@ DERIVED = ("vocab_size", "features", "classes")
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class HashedNgramsTable:
     kind: Literal["hashed_ngrams"]
-    buckets: int = Field(20_000, ge=1)
-    features: int = Field(16, ge=2)
+    buckets: Annotated[int, Field(ge=1)] = 20_000
+    features: Annotated[int, Field(ge=2)] = 16
     ngrams: tuple[int, ...] = (3, 4)
     lowercase: bool = True
     strip_marks: bool = True
@@ -38,8 +38,8 @@ class TrainedTable:
     """For the two kinds that learn a vocabulary from the training texts."""
 
     kind: Literal["wordpiece", "byte_bpe"]
-    vocab_size: int = Field(10_000, ge=300)
-    min_frequency: int = Field(2, ge=1)
+    vocab_size: Annotated[int, Field(ge=300)] = 10_000
+    min_frequency: Annotated[int, Field(ge=1)] = 2
     lowercase: bool = True
     strip_marks: bool = True
     window_stride: int | None = None
@@ -64,7 +64,7 @@ def build_tokenizer(recipe: Recipe, texts: Iterable[str]) -> Tokenizer:
     try:
         if isinstance(table, HashedNgramsTable):
             return HashedNgrams(table.buckets, table.features, table.ngrams, normalisation, longest, window)
-        learn = {"wordpiece": wordpiece.train, "byte_bpe": byte_bpe.train}[table.kind]
+        learn = wordpiece.train if table.kind == "wordpiece" else byte_bpe.train
         return learn(texts, table.vocab_size, table.min_frequency, normalisation, longest, window)
     except ValueError as error:
         raise UsageError(f"{recipe.path}: [tokenizer]: {error}") from error

@@ -9,7 +9,7 @@ import numpy as np
 
 from edgewright.benchmarks import baselines, load_time, memory
 from edgewright.benchmarks.accuracy import evaluate
-from edgewright.benchmarks.empty_graph import empty_graph
+from edgewright.benchmarks.empty_graph import empty_graph, empty_inputs
 from edgewright.benchmarks.latency import Job, Latency, measure, write_inputs, write_texts
 from edgewright.benchmarks.record import Baseline, Interval
 from edgewright.compress.numerics import Numerics, Target
@@ -133,7 +133,8 @@ def _empty_jobs(targets: set[Target], folder: Path) -> dict[Runtime, Job]:
     jobs: dict[Runtime, Job] = {}
     for target in sorted(targets):
         path = empty_graph(target, folder)
-        one = write_inputs([(np.zeros((1, 1), np.float32),)], folder / f"empty-{target}.npz")
+        assert path is not None, f"{target} is timed, so it has an empty graph"
+        one = write_inputs([empty_inputs()], folder / f"empty-{target}.npz")
         jobs[target] = Job(f"empty {target}", target, path, inputs=one)
     return jobs
 

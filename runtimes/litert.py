@@ -93,12 +93,12 @@ def load(path: Path, threads: int = 1) -> LitertRunner:
 
 @contextlib.contextmanager
 def quiet_stderr() -> Iterator[None]:
-    """Nothing reaches file descriptor 2: native code logs there, and LiteRT offers no level to set."""
+    """Nothing reaches stderr, not even from native code: LiteRT offers no level to set for its log."""
     saved = os.dup(2)
     try:
-        with open(os.devnull, "wb") as nowhere:
+        with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):
             os.dup2(nowhere.fileno(), 2)
-        yield
+            yield
     finally:
         os.dup2(saved, 2)
         os.close(saved)

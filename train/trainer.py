@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -30,19 +30,23 @@ Progress = Callable[[int, int, str], None]  # (epochs done, epochs in all, what 
 class TrainConfig:
     """The [train] table of a recipe."""
 
-    epochs: int = Field(20, ge=1)
-    batch_size: int = Field(128, ge=1)
+    epochs: Annotated[int, Field(ge=1)] = 20
+    batch_size: Annotated[int, Field(ge=1)] = 128
     optimizer: Literal["adam", "adamw"] = "adamw"
-    learning_rate: float = Field(3e-3, gt=0)
-    weight_decay: float = Field(0.02, ge=0)
-    warmup: float = Field(0.1, ge=0, le=1)  # share of the steps over which the learning rate rises; then cosine to 0
-    label_smoothing: float = Field(0.1, ge=0, lt=1)
+    learning_rate: Annotated[float, Field(gt=0)] = 3e-3
+    weight_decay: Annotated[float, Field(ge=0)] = 0.02
+    warmup: Annotated[float, Field(ge=0, le=1)] = (
+        0.1  # share of the steps over which the learning rate rises; then cosine to 0
+    )
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
     class_weights: Literal["none", "balanced"] = "none"
-    clip_norm: float = Field(1.0, gt=0)
+    clip_norm: Annotated[float, Field(gt=0)] = 1.0
     metric: Literal["accuracy", "macro_f1"] = "accuracy"  # on validation; chooses the epoch
-    patience: int | None = Field(None, ge=1)  # stop after so many epochs without a better one
-    target: float | None = Field(None, gt=0, le=1)  # stop when the metric reaches it
-    average: float = Field(0.0, ge=0, lt=1)  # decay of the running average of weights that is evaluated; 0 is off
+    patience: Annotated[int | None, Field(ge=1)] = None  # stop after so many epochs without a better one
+    target: Annotated[float | None, Field(gt=0, le=1)] = None  # stop when the metric reaches it
+    average: Annotated[float, Field(ge=0, lt=1)] = (
+        0.0  # decay of the running average of weights that is evaluated; 0 is off
+    )
     seed: int = 0
 
 
@@ -110,7 +114,7 @@ def _train(
                 logits = wrapped(torch.from_numpy(ids).to(device))
             loss = cross_entropy(logits.float(), torch.from_numpy(labels).to(device), weights, config.label_smoothing)
             optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
             optimizer.step()
             schedule.step()

@@ -6,7 +6,7 @@ import torch
 
 from edgewright.compress.numerics import INT8, NUMERICS, SUPPORT, TARGETS
 from edgewright.compress.quantize import BLOCK, dequantize, quantize, snap
-from edgewright.models import NgramHybrid, NgramHybridConfig
+from edgewright.models.ngram_hybrid import NgramHybrid, NgramHybridConfig
 
 WEIGHTS = {
     "normal": torch.randn(64, 96, generator=torch.Generator().manual_seed(0)),

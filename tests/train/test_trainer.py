@@ -12,7 +12,7 @@ import torch
 
 from edgewright.data.dataset import Dataset, batch_count, batches
 from edgewright.errors import DamagedFileError
-from edgewright.models import TextCNN, TextCNNConfig
+from edgewright.models.text_cnn import TextCNN, TextCNNConfig
 from edgewright.train.trainer import TrainConfig, predict, train
 
 CONFIG = TrainConfig(epochs=4, batch_size=16, learning_rate=1e-2, average=0.5)
