@@ -4,13 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help install demo test test-slow lint types check clean
+.PHONY: help install demo test test-slow lint types check results clean
 
 help:
 	@echo "make demo       train, export, verify and time a model on generated e-mails; prints the report's path"
 	@echo "make test       the tests (set EDGEWRIGHT_DATA to a folder of real sets to run those that need them)"
 	@echo "make test-slow  the same at full sizes"
 	@echo "make check      lint, types and tests"
+	@echo "make results    the published figures, the zoo's bundle and README's table"
 
 install: $(VENV)/.installed
 
@@ -39,6 +40,13 @@ types: install
 	$(BIN)/mypy
 
 check: lint types test
+
+# Needs EDGEWRIGHT_DATA and a quiet machine; takes about an hour. Exit code 4 (too noisy) keeps the figures, marked so.
+results: install
+	for name in urgency intent banking; do \
+	  $(BIN)/edgewright run $$name --effort normal --out out/normal/$$name --allow-inconclusive || [ $$? -eq 1 ] || exit 1; \
+	done
+	$(BIN)/python -m edgewright.benchmarks.publish out/normal urgency intent banking
 
 clean:
 	rm -rf build dist out src/*.egg-info .mypy_cache .pytest_cache .ruff_cache

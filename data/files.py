@@ -28,8 +28,8 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         if path.is_dir():
             os.replace(path, scratch / "previous")  # a folder cannot be replaced by one rename
         os.replace(written, path)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    except Exception as error:
+        if _disk_is_full(error):
             raise EdgewrightError(f"{path}: the disk is full; free some space and run again") from error
         raise
     finally:
@@ -55,7 +55,7 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise DamagedFileError(f"{path}: no such file") from error
-    except (UnicodeDecodeError, json.JSONDecodeError, OSError) as error:
+    except (ValueError, RecursionError, OSError) as error:  # ValueError: no UTF-8, no JSON, or an endless number
         raise DamagedFileError(f"{path}: not readable as JSON ({error}); get the file anew") from error
 
 
@@ -63,8 +63,9 @@ def sha256(path: Path) -> str:
     """Hex digest of a file; of a folder, over the sorted relative names and contents of its files."""
     digest = hashlib.sha256()
     if path.is_dir():
-        for file in sorted(p for p in path.rglob("*") if p.is_file()):
-            digest.update(file.relative_to(path).as_posix().encode() + b"\0" + sha256(file).encode() + b"\n")
+        relative = sorted(file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file())
+        for name in relative:
+            digest.update(name.encode() + b"\0" + sha256(path / name).encode() + b"\n")
         return digest.hexdigest()
     with path.open("rb") as stream:
         while block := stream.read(1 << 20):
@@ -85,6 +86,13 @@ def inside(folder: Path, relative: str) -> Path:
     if Path(relative).is_absolute() or not path.resolve().is_relative_to(folder.resolve()):
         raise DamagedFileError(f"{folder}: the path '{relative}' leaves the folder; do not use this bundle")
     return path
+
+
+def _disk_is_full(error: Exception) -> bool:
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return True
+    # libraries that write with C++ or Rust only say it in words
+    return "No space left on device" in str(error)
 
 
 def _write(path: Path, content: bytes) -> None:

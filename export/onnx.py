@@ -45,6 +45,8 @@ def export(
     assert SUPPORT[model.numerics, "onnx"].supported, f"onnx has no {model.numerics}"
     if [method.name for method in methods] != ["forward"]:
         raise ExportError(f"onnx: a file holds one graph, 'forward'; asked for {[method.name for method in methods]}")
+    if model.numerics == "static_wi8_ai8" and not calibration:
+        raise ExportError("onnx: static_wi8_ai8 needs calibration inputs; none were given")
     method = methods[0]
     inside: dict[str, dict[str, int]] = {}
 
@@ -88,7 +90,7 @@ def _traced(module: torch.nn.Module, method: Method) -> onnx.ModelProto:
                 verbose=False,
             )
     except Exception as error:  # the exporter's errors have no common base but Exception
-        raise refusal("torch.onnx", error, module, inputs) from error
+        raise refusal("torch.onnx", error, module, method) from error
     finally:
         logger.setLevel(level)
     assert program is not None
@@ -109,8 +111,6 @@ def _ranges(
     proto: onnx.ModelProto, model: QuantizedModel, method: Method, calibration: Sequence[tuple[np.ndarray, ...]]
 ) -> dict[str, tuple[float, float]]:
     """The least and greatest value of each activation that will be quantized, over all calibration inputs."""
-    if not calibration:
-        raise ExportError("static_wi8_ai8 needs calibration inputs; none were given")
     names = sorted({name for pair in onnx_integers.activations(proto, model.weights) for name in pair})
     watched = onnx.ModelProto()
     watched.CopyFrom(proto)

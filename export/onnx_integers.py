@@ -213,14 +213,14 @@ def _taps(graph: _Rewriter, node: onnx.NodeProto, grid: GridWeight) -> None:
 
 
 def _padding(node: onnx.NodeProto, name: str) -> tuple[int, int]:
-    """Zeros before and after; only plain one-dimensional convolutions have a form as a product."""
+    """Zeros before and after."""
     attributes = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
-    plain = {"group": 1, "strides": [1], "dilations": [1]}
+    plain = {"group": 1, "strides": [1], "dilations": [1], "auto_pad": b"NOTSET"}
     others = [key for key, value in plain.items() if attributes.get(key, value) != value]
-    if len(attributes.get("kernel_shape", [1])) != 1 or others or attributes.get("auto_pad", b"NOTSET") != b"NOTSET":
+    if others:
         layer = name.removesuffix(".weight")
         raise ExportError(
-            f"onnx: int8 Conv in layer '{layer}' with {others or 'two dimensions'}: only plain Conv1d is done"
+            f"onnx: Conv in layer '{layer}' with {', '.join(others)} has no int8 form here; keep it plain"
         )
     before, after = attributes.get("pads", [0, 0])
     return int(before), int(after)
@@ -259,12 +259,8 @@ def _dequantized_operands(graph: _Rewriter, node: onnx.NodeProto, grid: GridWeig
 
     integers = graph.constant(f"{name}.integers", grid.integers)
     scales = graph.constant(f"{name}.scales", grid.scales)
-    weight = graph.add(
-        "DequantizeLinear",
-        [integers, scales, graph.constant(f"{name}.zeros", np.zeros_like(grid.scales, np.int8))],
-        name,
-        axis=0,
-    )
+    zeros = graph.constant(f"{name}.zeros", np.zeros_like(grid.scales, np.int8))
+    weight = graph.add("DequantizeLinear", [integers, scales, zeros], f"{name}.float", axis=0)
     bias_scales = (grid.scales * scale).astype(np.float32)
     bias_integers = np.round(graph.array(bias).astype(np.float64) / bias_scales).astype(np.int32)
     bias_operands = [
@@ -272,7 +268,7 @@ def _dequantized_operands(graph: _Rewriter, node: onnx.NodeProto, grid: GridWeig
         graph.constant(f"{bias}.scales", bias_scales),
         graph.constant(f"{bias}.zeros", np.zeros_like(bias_integers)),
     ]
-    offset = graph.add("DequantizeLinear", bias_operands, bias, axis=0)
+    offset = graph.add("DequantizeLinear", bias_operands, f"{bias}.float", axis=0)
     rewritten = onnx.NodeProto()
     rewritten.CopyFrom(node)
     rewritten.input[:] = [values, weight, offset]
@@ -285,7 +281,7 @@ def _around_result(graph: _Rewriter, result: str, ranges: Ranges) -> None:
     graph.nodes[-1].output[0] = f"{result}.float"
     operands = [graph.constant(f"{result}.scale", scale), graph.constant(f"{result}.zero", zero)]
     values = graph.add("QuantizeLinear", [f"{result}.float", *operands], f"{result}.integers")
-    graph.add("DequantizeLinear", [values, *operands], result)
+    graph.add("DequantizeLinear", [values, *operands], result, name=f"{result}.dequantized")
 
 
 def _int8_scale(least: float, greatest: float) -> tuple[np.float32, np.int8]:

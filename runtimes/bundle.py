@@ -62,10 +62,11 @@ class Bundle:
         return load_tokenizer(self._checked("tokenizer.json"))
 
     def golden(self) -> list[Golden]:
-        lines = self._checked("golden.jsonl").read_text(encoding="utf-8").splitlines()
+        # not splitlines(): a text may hold U+0085 or U+2028, which JSON leaves as they are
+        lines = self._checked("golden.jsonl").read_text(encoding="utf-8").split("\n")
         try:
-            return [Golden(**json.loads(line)) for line in lines]
-        except (TypeError, json.JSONDecodeError) as error:
+            return [Golden(**json.loads(line)) for line in lines if line]
+        except (TypeError, ValueError) as error:
             raise DamagedFileError(f"{self.path}/golden.jsonl: {error}; get the bundle anew") from error
 
     def reference(self) -> Path | None:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 # The public executorch.runtime wraps these few functions and imports the whole exporter with torchao for a warning:
-# 3.5 s of processor time and 400 MB in each process that only wants to predict. torch has to be imported first.
+# 3.5 s of processor time and 140 MB in each process that only wants to predict. torch has to be imported first.
 from executorch.extension.pybindings import _C
 
 from edgewright.errors import DamagedFileError, UsageError

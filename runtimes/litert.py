@@ -41,7 +41,8 @@ class LitertRunner:
         """The outputs of one call, in the method's order, as new arrays.
 
         Raises:
-            ValueError: no signature of the method has these shapes, or an array has another type.
+            ValueError: no signature of the method has these shapes, an array has another type, or an id is none
+                that the embedding has.
         """
         signature = self._by_call.get((method, *[array.shape for array in arrays]))
         if signature is None:
@@ -51,7 +52,10 @@ class LitertRunner:
         native, subgraph = self._native, signature.subgraph
         for tensor, array in zip(signature.inputs, arrays, strict=True):
             native.SetTensor(tensor, array, subgraph)
-        native.Invoke(subgraph)
+        try:
+            native.Invoke(subgraph)
+        except RuntimeError as error:
+            raise ValueError(f"{method} does not run on these values: {_first_line(error)}") from error
         return tuple([native.GetTensor(tensor, subgraph) for tensor in signature.outputs])
 
     def _signature(self, key: str, names: dict[str, dict[str, int]]) -> _Signature:

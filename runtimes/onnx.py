@@ -20,7 +20,6 @@ class OnnxRunner:
         )
         self._inputs = self._session.get_inputs()
         self._names = [tensor.name for tensor in self._inputs]
-        self._method = self._session.get_modelmeta().custom_metadata_map.get("method", "forward")
 
     def run(self, *arrays: np.ndarray, method: str = "forward") -> tuple[np.ndarray, ...]:
         """The outputs of one call, in the method's order, as new arrays.
@@ -29,15 +28,15 @@ class OnnxRunner:
             ValueError: another method, number of inputs, shape or type than the file has, or an id that the
                 embedding lacks.
         """
-        if method != self._method:
-            raise ValueError(f"no method '{method}'; this file has '{self._method}'")
+        if method != "forward":  # an ONNX file is one graph
+            raise ValueError(f"no method '{method}'; this file has 'forward'")
         if len(arrays) != len(self._names):
             raise ValueError(
                 f"{len(arrays)} inputs given; this file takes {len(self._names)}: {', '.join(self._names)}"
             )
         try:
             return tuple(self._session.run(None, dict(zip(self._names, arrays, strict=True))))
-        except (onnxruntime.capi.onnxruntime_pybind11_state.InvalidArgument, RuntimeError) as error:
+        except onnxruntime.capi.onnxruntime_pybind11_state.InvalidArgument as error:
             wanted = ", ".join(f"{tensor.name} {tensor.type} {tensor.shape}" for tensor in self._inputs)
             given = ", ".join(f"tensor({array.dtype}) {list(array.shape)}" for array in arrays)
             raise ValueError(f"this file takes {wanted}; given {given}: {_first_line(error)}") from error

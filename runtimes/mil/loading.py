@@ -82,9 +82,17 @@ def load_program(package: Path, mode: Mode, function: str | None = None) -> Prog
     if message.opset not in message.block_specializations:
         raise DamagedFileError(f"{path}: function {name!r} has no block for {message.opset}; get the package anew")
     reader = _Reader(path, Constants(path.parent), mode)
-    inputs = tuple(reader.function_input(i) for i in message.inputs)
-    block = reader.block(message.block_specializations[message.opset], {}, {i.name for i in inputs})
-    states = {i.name: i.store(np.zeros([s or 0 for s in i.sizes])) for i in inputs if i.is_state}
+    try:
+        with np.errstate(all="ignore"):  # as in Program.run
+            inputs = tuple(reader.function_input(i) for i in message.inputs)
+            block = reader.block(message.block_specializations[message.opset], {}, {i.name for i in inputs})
+            states = {i.name: i.store(np.zeros([s or 0 for s in i.sizes])) for i in inputs if i.is_state}
+    except (ArithmeticError, LookupError, MemoryError, TypeError, ValueError) as error:
+        # protobuf accepts any message of the right form: parts may be missing, and sizes absurd
+        reason = " ".join(str(error).split())
+        raise DamagedFileError(
+            f"{path}: inconsistent ({type(error).__name__}: {reason}); get the package anew"
+        ) from error
     return Program(inputs, block.outputs, block, mode, states)
 
 

@@ -44,11 +44,15 @@ class Step:
 
 @dataclass(frozen=True)
 class Name:
+    """Stands for an earlier result in a list of arguments."""
+
     name: str
 
 
 @dataclass(frozen=True)
 class Block:
+    """A function's body, or that of a branch or a loop; `inputs` and `outputs` are names of results."""
+
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     constants: dict[str, Any]  # results known at loading, by name
@@ -98,12 +102,15 @@ class Program:
                 arguments[name] = [environment[i.name] if isinstance(i, Name) else i for i in items]
             try:
                 results = self._run_step(step, arguments, environment)
-            except (ArithmeticError, IndexError, TypeError, ValueError) as error:
+                for output, result in zip(step.outputs, results, strict=True):
+                    environment[output.name] = stored(step, output, result)
+            except (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError) as error:
+                # what NumPy says to sizes, types and indices that do not fit
+                where = f"operator {step.type!r} (output {step.outputs[0].name if step.outputs else ''!r})"
+                reason = " ".join(str(error).split())
                 raise EdgewrightError(
-                    f"operator {step.type!r} (output {step.outputs[0].name!r}): {error}; the program may be damaged"
+                    f"{where}: {reason}; the program may be damaged, or an input out of range"
                 ) from error
-            for output, result in zip(step.outputs, results, strict=True):
-                environment[output.name] = stored(step, output, result)
         return [environment[name] for name in block.outputs]
 
     def _run_step(self, step: Step, arguments: dict[str, Any], environment: dict[str, Any]) -> Any:
@@ -117,7 +124,7 @@ class Program:
         state = arguments["state" if "state" in arguments else "input"]
         if step.type == READ_STATE:
             return (self.states[state],)
-        declared = next(i for i in self.inputs if i.name == state)
+        declared = {i.name: i for i in self.inputs}[state]
         value = declared.store(arguments["data" if "data" in arguments else "value"])
         self.states[state] = value
         return (value,) if step.outputs else ()
@@ -146,6 +153,11 @@ def _steps(block: Block) -> Iterator[Step]:
 
 
 def stored(step: Step, output: Output, result: Any) -> Any:
+    """`result` as its declared type.
+
+    Raises:
+        EdgewrightError: it has another shape than declared.
+    """
     if output.sizes is None:
         return result
     result = np.asarray(result)

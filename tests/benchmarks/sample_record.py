@@ -45,9 +45,9 @@ def _cell(
     empty: float | None,
 ) -> Cell:
     gates = (
-        GateResult("shipped_bytes", "≤ 1.50 MB", float(size + 31_000), "pass"),
-        GateResult("label_agreement", "≥ 0.99", agreement, "pass"),
-        GateResult("p50_ms", "≤ 0.50 ms", p50[0] if p50 else None, "pass" if p50 else "not_verifiable"),
+        GateResult("max_shipped_bytes", 1_500_000, float(size + 31_000), "pass"),
+        GateResult("min_label_agreement", 0.99, agreement, "pass"),
+        GateResult("max_p50_ms", 0.5, p50[0] if p50 else None, "pass" if p50 else "not_verifiable"),
     )
     return Cell(
         target=target,
@@ -106,7 +106,7 @@ def sample_record() -> RunRecord:
             p99_ms=Interval(0.055, 0.049, 0.071),
             load_ms=Interval(3.4),
             runtime="onnx",
-            gates=(GateResult("label_agreement", "≥ 0.99", 0.981, "fail", loosened="≥ 0.995 in the task"),),
+            gates=(GateResult("min_label_agreement", 0.99, 0.981, "fail", loosened="the task asks 0.995"),),
             empty_call_ms=Interval(0.004, 0.004, 0.004),
         ),
         Cell("onnx", "fp16", "unsupported", reason="ONNX Runtime's CPU kernels have no fp16"),

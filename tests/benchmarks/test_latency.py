@@ -11,6 +11,7 @@ import pytest
 
 from edgewright.benchmarks import latency, load_time, memory, processes, worker
 from edgewright.benchmarks.latency import BUDGETS, Block, Budget, Job, summarise, write_inputs, write_texts
+from edgewright.benchmarks.parity import EDGE_TEXTS
 from edgewright.errors import DamagedFileError, EdgewrightError
 
 pytest.importorskip("onnxruntime", reason="needs edgewright[onnx]")
@@ -114,6 +115,11 @@ def test_inputs_come_back_in_their_order(tmp_path: Path) -> None:
     calls = [(np.array([i]), np.array([-i, i])) for i in range(12)]  # two digits: "10" must not sort before "2"
     again = worker.read_inputs(write_inputs(calls, tmp_path / "inputs.npz"))
     assert [[a.tolist() for a in call] for call in again] == [[a.tolist() for a in call] for call in calls]
+
+
+def test_any_text_reaches_the_worker_as_it_is(tmp_path: Path) -> None:
+    texts = [*EDGE_TEXTS.values(), "half a pair \ud83d"]
+    assert json.loads(write_texts(texts, tmp_path / "texts.json").read_text(encoding="utf-8")) == texts
 
 
 def test_the_peak_of_memory_is_forgotten_and_seen_again() -> None:

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from edgewright.benchmarks import report
-from edgewright.benchmarks.record import Cell, Interval, RunRecord
+from edgewright.benchmarks.record import Cell, GateResult, Interval, RunRecord
 from edgewright.benchmarks.report import Details
 
 
@@ -70,7 +70,7 @@ def test_markdown_tables_have_as_many_cells_as_heads(record: RunRecord) -> None:
 
 def test_markdown_names_loosened_gates_baselines_and_generated_data(record: RunRecord) -> None:
     words = report.markdown(record)
-    assert "≥ 0.995 in the task" in words and "TF-IDF word + character" in words and "**Generated data**" in words
+    assert "the task asks 0.995" in words and "TF-IDF word + character" in words and "**Generated data**" in words
 
 
 def test_the_page_is_well_formed_and_has_every_section(record: RunRecord, details: Details) -> None:
@@ -94,6 +94,11 @@ def test_the_page_needs_no_network_and_no_script(record: RunRecord, details: Det
 def test_texts_are_escaped(record: RunRecord, details: Details) -> None:
     page = report.html(record, details)
     assert "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt; &amp; &#34;call me&#34;" in page
+
+
+def test_texts_that_no_page_can_hold_are_shown_all_the_same() -> None:
+    assert report.visible("a\0b\x1b[31m\x7f\nc") == "a␀b␛[31m␡\nc"
+    report.visible("half a pair \ud83d").encode()
 
 
 def test_labels_from_data_are_escaped_in_tables_and_plots(record: RunRecord, sample: ModuleType) -> None:
@@ -151,3 +156,17 @@ def test_a_size_is_written_in_decimal_megabytes(size: int | None, words: str) ->
 
 def test_a_share_just_below_one_is_not_rounded_to_one() -> None:
     assert (report.share(0.9996), report.share(1.0), report.share(0.9413)) == ("0.9996", "1.000", "0.941")
+
+
+@pytest.mark.parametrize(
+    ("gate", "bound", "measured"),
+    [
+        (GateResult("min_label_agreement_int8", 0.99, 0.9975, "pass"), "≥ 0.990", "0.998"),
+        (GateResult("max_shipped_bytes", 1_000_000, 361_000, "pass"), "≤ 1.00 MB", "0.36 MB"),
+        (GateResult("max_p50_ms", 0.5, None, "not_verifiable"), "≤ 0.50 ms", "–"),
+        (GateResult("max_padding_effect", 1e-4, 0.0, "pass"), "≤ 0.0001", "0"),
+        (GateResult("max_accuracy_drop", 0.01, -0.002, "pass"), "≤ 0.010", "-0.002"),
+    ],
+)
+def test_a_gate_is_written_in_its_unit(gate: GateResult, bound: str, measured: str) -> None:
+    assert (report.bound(gate), report.measured(gate)) == (bound, measured)

@@ -1,0 +1,68 @@
+"""What a converter that traces the module needs: example inputs, and an explanation when it refuses."""
+
+import re
+import warnings
+
+import torch
+from torch import Tensor, nn
+
+from edgewright.errors import ExportError
+from edgewright.export.artifact import Method
+
+OPERATOR = re.compile(r"\b(aten|prims)[.:]+(\w+)")
+
+
+def example_inputs(method: Method, length: int, batch: int = 1) -> dict[str, Tensor]:
+    """Inputs of the method's types and shapes, by name: ids of 1 (a real token, not padding), floats of 0."""
+    sizes = {"batch": batch, "length": length}
+    inputs = {}
+    for tensor in method.inputs:
+        shape = [sizes[size] if isinstance(size, str) else size for size in tensor.shape]
+        integers = tensor.dtype.startswith("int")
+        inputs[tensor.name] = torch.full(shape, 1 if integers else 0, dtype=getattr(torch, tensor.dtype))
+    return inputs
+
+
+class OneMethod(nn.Module):
+    """A method of a module as a module of its own, with named inputs and outputs."""
+
+    def __init__(self, module: nn.Module, method: Method) -> None:
+        super().__init__()
+        self.module = module
+        self.method = method
+        self.eval()
+
+    def forward(self, **inputs: Tensor) -> dict[str, Tensor]:
+        outputs = getattr(self.module, self.method.name)(*(inputs[tensor.name] for tensor in self.method.inputs))
+        outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+        return {tensor.name: output for tensor, output in zip(self.method.outputs, outputs, strict=True)}
+
+
+def refusal(converter: str, error: Exception, module: nn.Module, method: Method) -> ExportError:
+    """The ExportError for what `converter` raised on a method of `module`; raise it `from error`."""
+    causes: list[BaseException] = [error]
+    while cause := causes[-1].__cause__ or causes[-1].__context__:
+        causes.append(cause)
+    found = OPERATOR.search("\n".join(str(cause) for cause in causes))
+    if found is None:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        return ExportError(f"{converter} cannot convert {type(module).__name__}: {reason}")
+    namespace, operator = found.groups()
+    layer = _layer_of(operator, module, method) or type(module).__name__
+    return ExportError(f"{converter} has no kernel for {namespace}.{operator} in layer '{layer}'; write it another way")
+
+
+def _layer_of(operator: str, module: nn.Module, method: Method) -> str | None:
+    """The path, as in `named_modules`, of the first layer that calls the operator; None where none does."""
+    inputs = example_inputs(method, method.lengths[0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's pytree warns about itself
+        program = torch.export.export(OneMethod(module, method), (), inputs, strict=False)
+        decomposed = program.run_decompositions()
+    nodes = [node for lowered in (program, decomposed) for node in lowered.graph.nodes]  # as written, and taken apart
+    for same in (str.__eq__, str.endswith):  # prims.bessel_j0 was written as aten.special_bessel_j0
+        for node in nodes:
+            if same(getattr(node.target, "_opname", ""), operator) and node.meta.get("nn_module_stack"):
+                path, _ = list(node.meta["nn_module_stack"].values())[-1]
+                return str(path).removeprefix("module").removeprefix(".") or None
+    return None
