@@ -26,6 +26,7 @@ from executorch.extension.pybindings import _C
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 from torch.fx import GraphModule, Node
+from torch.nn import functional as F
 from torchao.quantization.pt2e import MinMaxObserver, PerChannelMinMaxObserver
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 from torchao.quantization.quantize_.workflows.intx.intx_unpacked_to_int8_tensor import IntxUnpackedToInt8Tensor
@@ -149,7 +150,10 @@ def _quantize_statically(
     The layers that give the outputs quantize their inputs when called: a fixed range would round the logits to 8 bits
     and cut those off that are larger than any of the calibration.
     """
-    prepared = {length: prepare_pt2e(graph, _static_quantizer(_answering(graph))) for length, graph in graphs.items()}
+    prepared = {
+        length: prepare_pt2e(graph, _static_quantizer({node.name for node in _answering(graph)}))
+        for length, graph in graphs.items()
+    }
     first, *others = prepared.values()
     observers = {name: child for name, child in first.named_children() if name.startswith("activation_post_process")}
     for other in others:  # the same graph but for the length, so the same observers: each sees the texts of any length
@@ -165,19 +169,18 @@ def _quantize_statically(
         raise ExportError(f"static_wi8_ai8 needs calibration inputs of one of the shapes {[*map(list, by_shapes)]}")
     quantized = {length: convert_pt2e(graph) for length, graph in prepared.items()}
     for graph in quantized.values():
-        for layer in _answering(graph).values():
-            graph.get_submodule(f"module.{layer}").weight = _dynamic_weight(weights[f"{layer}.weight"])
+        for node in _answering(graph):
+            node.target = F.linear  # the aten operator does not know torchao's kind of tensor
+            parameter = node.all_input_nodes[1].target
+            layer = str(parameter).removesuffix(".weight")
+            graph.get_submodule(layer).weight = _dynamic_weight(weights[str(parameter).removeprefix("module.")])
+        graph.recompile()
     return quantized
 
 
-def _answering(graph: GraphModule) -> dict[str, str]:
-    """The linear layers whose output is an output of the graph, by the name of their node."""
-    answers = (
-        node for node in graph.graph.output_node().all_input_nodes if node.target == torch.ops.aten.linear.default
-    )
-    return {
-        node.name: node.all_input_nodes[1].target.removeprefix("module.").removesuffix(".weight") for node in answers
-    }
+def _answering(graph: GraphModule) -> list[Node]:
+    """The linear layers whose output is an output of the graph."""
+    return [node for node in graph.graph.output_node().all_input_nodes if node.target == torch.ops.aten.linear.default]
 
 
 def _shapes(arrays: Iterable[np.ndarray | Tensor]) -> tuple[tuple[int, ...], ...]:

@@ -43,8 +43,8 @@ class ConvolutionAsLinear(nn.Module):
                 self.linear.bias.copy_(convolution.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, D, T) to (B, H, T), as Conv1d; `rewrite` removes the transposes between layers."""
-        x = x.transpose(1, 2)  # (B, T, D)
+        """(1, D, T) to (1, H, T), as Conv1d; `rewrite` removes the transposes between layers."""
+        x = x.transpose(1, 2)  # (1, T, D)
         padded = torch.cat([self.edge, x, self.edge], dim=1) if self.padding else x
         length = padded.shape[1] - self.dilation * (self.taps - 1)
         starts = [tap * self.dilation for tap in range(self.taps)]

@@ -39,11 +39,18 @@ def prepare(name: str, out: Path, count: int | None, seed: int | None) -> dict[s
     return preparing.prepare(sources.find(name), out, count, seed)
 
 
-def stats(name: str, count: int | None, seed: int | None) -> dict[str, Any]:
-    """Figures of every split; rows are counted, texts are never shown."""
+def stats(name: str, count: int | None, seed: int | None, label: str | None) -> dict[str, Any]:
+    """Figures of every split; rows are counted, texts are never shown.
+
+    `label` is the field that is counted: the e-mails have several, of which urgency is the default.
+    """
     source = sources.find(name)
+    field = label or ("urgency" if source.generated else "label")
     located = sources.locate(source, count, seed)
-    splits = {split: sources.rows(source, split, kind=source.kind, count=count, seed=seed) for split in located.digests}
+    splits = {
+        split: sources.rows(source, split, kind=source.kind, label_field=field, count=count, seed=seed)
+        for split in located.digests
+    }
     return asdict(statistics.measure(splits))
 
 

@@ -48,6 +48,7 @@ class TrainConfig:
         0.0  # decay of the running average of weights that is evaluated; 0 is off
     )
     seed: int = 0
+    threads: Annotated[int, Field(ge=1)] = 1  # of the CPU; another number sums in another order: other last bits
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,7 @@ def _train(
     progress: Progress,
     processes: Processes,
 ) -> Trained:
+    torch.set_num_threads(config.threads)
     device = processes.device
     model.to(device)
     optimizer = _optimizer(model, config)

@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+import warnings
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -277,17 +278,18 @@ def data_stats(
     name: str,
     count: Annotated[int | None, typer.Option("--count", help="how many rows, for generated sources")] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="for generated sources")] = None,
+    label: Annotated[str | None, typer.Option("--label", help="the field to count, for sources with several")] = None,
     as_json: Json = False,
 ) -> None:
     """Rows, labels, lengths, languages, duplicates, and near-duplicates between splits."""
     from edgewright.pipeline import data_commands
 
-    _print([data_commands.stats(name, count, seed)], as_json, lambda a: json.dumps(a, indent=1), single=True)
+    _print([data_commands.stats(name, count, seed, label)], as_json, lambda a: json.dumps(a, indent=1), single=True)
 
 
 def main() -> None:
     """Run the command; an explained failure is one line on stderr and its exit code."""
-    logging.basicConfig(level=logging.ERROR)
+    _silence_libraries()
     try:
         app()
     except EdgewrightError as error:
@@ -295,6 +297,15 @@ def main() -> None:
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         _fail(f"{place}{error.strerror or error}", EdgewrightError.exit_code)
+
+
+def _silence_libraries() -> None:
+    """Deprecations and missing optional kernels of the libraries are no news for a user; -W shows them."""
+    logging.basicConfig(level=logging.ERROR)
+    for name in ("torchao", "torch.utils._pytree"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
 
 
 def _version(asked: bool) -> None:

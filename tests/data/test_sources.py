@@ -22,7 +22,7 @@ from edgewright.data.tasks import URGENCY
 from edgewright.errors import DataError, UsageError
 
 needs_real_data = pytest.mark.skipif(
-    "EDGEWRIGHT_DATA" not in os.environ, reason="EDGEWRIGHT_DATA is not set: the real sets are not here"
+    "EDGEWRIGHT_DATA" not in os.environ, reason="needs the real data sets: set EDGEWRIGHT_DATA to their folder"
 )
 
 

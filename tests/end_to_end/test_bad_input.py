@@ -45,7 +45,7 @@ GOOD_ROW = b'{"text": "the printer is on fire", "label": "high"}\n'
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", ("rows.jsonl", "empty")),
+        (b"", ("rows.jsonl", "no rows")),
         (b"\xff\xfe{}\n", ("rows.jsonl", "UTF-8")),
         (GOOD_ROW + b"not json\n", ("rows.jsonl", "line 2", "JSON")),
         (GOOD_ROW + b'{"label": "high"}\n', ("line 2", "text")),

@@ -1,0 +1,79 @@
+"""The smaller commands, as a user types them."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from edgewright.compress.numerics import NUMERICS, SUPPORT, TARGETS
+from tests.end_to_end.runs import edgewright
+
+
+def test_models_lists_families_with_parameters_and_formats() -> None:
+    rows = edgewright("models", "--json").json()
+    assert {row["name"] for row in rows} >= {"text_cnn", "ngram_hybrid"}
+    for row in rows:
+        assert set(row) == {"name", "parameters", "formats"}
+        assert row["parameters"] > 100_000 and row["formats"] == list(TARGETS)
+
+
+def test_doctor_prints_the_one_table() -> None:
+    answer = edgewright("doctor", "--json").json()
+    for numerics in NUMERICS:
+        for target in TARGETS:
+            assert answer["numerics"][numerics][target]["supported"] == SUPPORT[numerics, target].supported
+    lines = edgewright("doctor").stdout.splitlines()
+    row = next(line for line in lines if line.startswith("weight_only_wi8_afp16"))
+    assert row.split()[1:] == ["–", "–", "yes", "–"]
+
+
+def test_data_list_shows_licence_and_tier_and_what_is_here() -> None:
+    rows = {row["name"]: row for row in edgewright("data", "list", "--json", EDGEWRIGHT_DATA="/nowhere").json()}
+    assert rows["emails"]["here"] and rows["emails"]["tier"] == "generated"
+    assert rows["intent_clinc150"]["licence"].startswith("CC BY 3.0") and rows["intent_clinc150"]["redistributable"]
+    assert not rows["urgency_jira"]["redistributable"]
+
+
+def test_data_prepare_writes_the_same_bytes_for_the_same_seed(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        done = edgewright("data", "prepare", "emails", "--count", "300", "--seed", "5", "--out", tmp_path / name)
+        assert done.code == 0 and json.loads(done.stdout)["tier"] == "generated"
+    names = sorted(path.name for path in (tmp_path / "a").iterdir())
+    assert names == ["card.json", "test.jsonl.gz", "train.jsonl.gz", "validation.jsonl.gz"]
+    assert all((tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes() for name in names)
+
+
+def test_data_stats_counts_and_shows_no_text() -> None:
+    answer = edgewright("data", "stats", "emails", "--count", "300", "--json").json()
+    assert sum(split["rows"] for split in answer["splits"].values()) == 300
+    assert "Bonjour" not in json.dumps(answer)
+
+
+def test_a_set_that_is_not_here_says_how_to_get_it(tmp_path: Path) -> None:
+    nowhere = {"EDGEWRIGHT_DATA": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
+    done = edgewright("run", "intent", "--plan", **nowhere)
+    assert done.code == 3 and "edgewright data get intent_clinc150" in done.stderr
+    done = edgewright("data", "stats", "intent_banking7")
+    assert done.code == 2 and "did you mean 'intent_banking77'" in done.stderr
+
+
+def test_data_get_fills_the_cache_from_a_folder(real_data: Path, tmp_path: Path) -> None:
+    elsewhere = {"EDGEWRIGHT_DATA": str(tmp_path / "nothing"), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    source = real_data / "intent_banking77"
+    done = edgewright("data", "get", "intent_banking77", "--from", source, "--json", **elsewhere)
+    assert done.code == 0, done.stderr
+    assert edgewright("data", "stats", "intent_banking77", **elsewhere).code == 0
+
+
+def test_version() -> None:
+    from edgewright import __version__
+
+    assert edgewright("--version").stdout.strip() == __version__
+
+
+@pytest.mark.parametrize(
+    "command", ["run", "train", "export", "verify", "bench", "evaluate", "predict", "report", "bisect"]
+)
+def test_every_command_explains_itself(command: str) -> None:
+    done = edgewright(command, "--help")
+    assert done.code == 0 and "--json" in done.stdout
