@@ -25,7 +25,8 @@ from edgewright.errors import ExportError
 from edgewright.export import litert_file
 from edgewright.export.artifact import Artifact, Metadata, Method, describe
 from edgewright.export.tracing import OneMethod, example_inputs, refusal
-from edgewright.runtimes.litert import LitertRunner, load, quiet_stderr
+from edgewright.runtimes.litert import LitertRunner, load
+from edgewright.runtimes.native_log import quiet_stderr
 
 with quiet_stderr():  # oneDNN and torchao tell what they are while they are imported
     import litert_torch

@@ -1,10 +1,8 @@
 """ExecuTorch (.pte) on the CPU, with XNNPACK: one function per method and length, all in one file."""
 
-import contextlib
 import os
 import struct
 import weakref
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ import torch
 from executorch.extension.pybindings import _C
 
 from edgewright.errors import DamagedFileError, UsageError
+from edgewright.runtimes.native_log import quiet_stderr
 
 SUFFIX = ".pte"
 MAGIC = b"ET12"  # at byte 4
@@ -83,19 +82,6 @@ def load(path: Path, threads: int = 1) -> ExecutorchRunner:
     except RuntimeError as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise DamagedFileError(f"{path}: ExecuTorch cannot load it ({reason}); get the file anew") from error
-
-
-@contextlib.contextmanager
-def quiet_stderr() -> Iterator[None]:
-    """Nothing reaches file descriptor 2: native code logs there, and ExecuTorch offers no level to set."""
-    saved = os.dup(2)
-    try:
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
 
 
 def _set_threads(threads: int) -> None:

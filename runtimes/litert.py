@@ -1,8 +1,5 @@
 """LiteRT (.tflite) on the CPU, with XNNPACK: one signature per method and length, all in one file."""
 
-import contextlib
-import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +7,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 from edgewright.errors import DamagedFileError
+from edgewright.runtimes.native_log import quiet_stderr
 
 SUFFIX = ".tflite"
 MAGIC = b"TFL3"  # at byte 4
@@ -93,19 +91,6 @@ def load(path: Path, threads: int = 1) -> LitertRunner:
         return LitertRunner(path, threads)
     except (ValueError, RuntimeError) as error:  # what the native loader raises, and _position for a foreign file
         raise DamagedFileError(f"{path}: LiteRT cannot load it ({_first_line(error)}); get the file anew") from error
-
-
-@contextlib.contextmanager
-def quiet_stderr() -> Iterator[None]:
-    """Nothing reaches stderr, not even from native code: LiteRT offers no level to set for its log."""
-    saved = os.dup(2)
-    try:
-        with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):
-            os.dup2(nowhere.fileno(), 2)
-            yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
 
 
 def _position(tensor_name: str) -> int:

@@ -21,9 +21,7 @@ def test_each_package_folder_is_linked() -> None:
 @pytest.mark.parametrize("layer", LAYERS)
 def test_imports_go_downwards_only(layer: str) -> None:
     above = set(LAYERS[LAYERS.index(layer) + 1 :])
-    wrong = [
-        f"{file.relative_to(ROOT)}: {name}" for file in _files(layer) for name in _imported(file) if name in above
-    ]
+    wrong = [f"{file.relative_to(ROOT)}: {name}" for file in _files(layer) for name in _imported(file) if name in above]
     assert wrong == []
 
 
