@@ -2,7 +2,8 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
-PYTEST := $(BIN)/python -m pytest -rs
+# two processes, a file each: fixtures that several tests share are made once a file. One thread each: the models are tiny.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -rs -n 2 --dist loadfile
 
 .PHONY: help install demo test test-slow lint types check results clean
 

@@ -41,6 +41,8 @@ def train(prepared: Prepared, out: Path, reporter: Reporter) -> dict[str, Any]:
     plan = prepared.plan
     _make(prepared, {plan.reference.name}, reporter)
     learnt = plan.learnt()
+    if plan.graph.follower:
+        return learnt.figures()
     for source in (learnt.reference / "model.safetensors", learnt.tokenizer / "tokenizer.json"):
         _copy(source, out / source.name)
     return {"model": str(out / "model.safetensors"), "tokenizer": str(out / "tokenizer.json"), **learnt.figures()}

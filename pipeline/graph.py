@@ -8,6 +8,8 @@ all; so a second run reuses it, and a killed one goes on with the stage that was
 import hashlib
 import json
 import shutil
+import tempfile
+import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
@@ -19,6 +21,7 @@ from typing import Any
 from edgewright.data.files import read_json, write_atomically, write_json
 from edgewright.errors import DamagedFileError, UsageError
 
+POLL_SECONDS = 0.2
 Produce = Callable[[Path, Path], None]  # (folder to fill, folder that survives a kill, for what can be resumed)
 
 
@@ -27,6 +30,7 @@ class Stage:
     """One step of a run.
 
     settings: JSON values. code: modules whose source text counts. libraries: distributions whose version counts.
+    joint: all processes of torchrun work on it together; any other stage is made by the first one alone.
     """
 
     name: str
@@ -35,6 +39,7 @@ class Stage:
     settings: dict[str, Any] = field(default_factory=dict)
     code: tuple[str, ...] = ()
     libraries: tuple[str, ...] = ()
+    joint: bool = False
 
     @cached_property
     def depends(self) -> dict[str, Any]:
@@ -62,11 +67,15 @@ class Step:
 
 
 class Graph:
-    """Stages in an order in which each comes after those that it needs."""
+    """Stages in an order in which each comes after those that it needs.
 
-    def __init__(self, build: Path, stages: Sequence[Stage]) -> None:
+    follower: this is not the first of torchrun's processes, all of which see the same build folder.
+    """
+
+    def __init__(self, build: Path, stages: Sequence[Stage], follower: bool = False) -> None:
         self.build = build
         self.stages = list(stages)
+        self.follower = follower
 
     def folder(self, stage: Stage) -> Path:
         return folder_of(self.build, stage)
@@ -97,6 +106,9 @@ class Graph:
 
     def _make(self, stage: Stage) -> None:
         kept = self.build / "unfinished" / f"{stage.name}-{stage.key}"
+        if self.follower:
+            self._follow(stage, kept)
+            return
 
         def write(folder: Path) -> None:
             folder.mkdir(parents=True)
@@ -105,6 +117,14 @@ class Graph:
         write_atomically(self.folder(stage), write)
         shutil.rmtree(kept, ignore_errors=True)
         self._remember(stage)
+
+    def _follow(self, stage: Stage, kept: Path) -> None:
+        """Take part where all do, and wait for the result of the first process."""
+        if stage.joint:
+            with tempfile.TemporaryDirectory() as folder:
+                stage.produce(Path(folder), kept)
+        while not self.folder(stage).is_dir():
+            time.sleep(POLL_SECONDS)
 
     def _needed(self, names: Collection[str]) -> set[str]:
         needed = set(names)

@@ -13,6 +13,7 @@ from edgewright.pipeline.graph import Graph, Stage, folder_of
 from edgewright.pipeline.progress import Reporter
 from edgewright.pipeline.recipe import Effort, Recipe
 from edgewright.pipeline.timing import Made
+from edgewright.train.processes import rank
 
 LIBRARIES: dict[Target, tuple[str, ...]] = {
     "executorch": ("torch", "executorch", "torchao"),
@@ -77,6 +78,7 @@ def build(recipe: Recipe, task: Task, effort: Effort, build_folder: Path, report
             settings={"model": recipe.model, "train": recipe.train, "seed": seed, **lengths},
             code=("edgewright.models", "edgewright.train", "edgewright.data.dataset"),
             libraries=("torch", "numpy"),
+            joint=True,
         )
 
     trained = {seed: train_stage(seed) for seed in recipe.seeds}
@@ -153,7 +155,7 @@ def build(recipe: Recipe, task: Task, effort: Effort, build_folder: Path, report
         code=("edgewright.benchmarks", "edgewright.runtimes"),
     )
     order = [data, tokenizer, *trained.values(), reference, *exports.values(), *checks.values(), baselines, timings]
-    graph = Graph(build_folder, order)
+    graph = Graph(build_folder, order, follower=rank() > 0)
     return Plan(graph, data, tokenizer, reference, exports, checks, baselines, timings)
 
 

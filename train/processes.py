@@ -23,6 +23,11 @@ class Processes:
         return nn.parallel.DistributedDataParallel(model, device_ids=devices)
 
 
+def rank() -> int:
+    """The number of this process among those that torchrun started; 0 without it."""
+    return int(os.environ.get("RANK", "0"))
+
+
 @contextmanager
 def join() -> Iterator[Processes]:
     """The group that torchrun's environment names (RANK, WORLD_SIZE, LOCAL_RANK); alone without it."""

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import sys
 import warnings
 from dataclasses import asdict
@@ -81,11 +82,16 @@ def train(
     build: BuildOption = BUILD,
     as_json: Json = False,
 ) -> None:
-    """Train a recipe's model, one for each seed, and write the best one's weights and tokenizer."""
+    """Train a recipe's model, one for each seed, and write the best one's weights and tokenizer.
+
+    On several processes: torchrun --nproc-per-node 2 -m edgewright train RECIPE
+    """
     from edgewright.pipeline import commands
 
     prepared, reporter = _prepare(recipe, effort, build)
     answer = commands.train(prepared, out, reporter)
+    if prepared.plan.graph.follower:
+        return
     _print([answer], as_json, lambda a: "\n".join(f"{key}: {value}" for key, value in a.items()), single=True)
 
 
@@ -342,7 +348,8 @@ def _effort(value: str) -> Any:
 def _reporter() -> Any:
     from edgewright.pipeline.progress import Reporter
 
-    return Reporter()
+    # of several processes that torchrun started, the first one speaks
+    return Reporter(quiet=os.environ.get("RANK", "0") != "0")
 
 
 def _print(rows: list[Any], as_json: bool, line: Any, single: bool = False) -> None:

@@ -1,12 +1,15 @@
 """The smaller commands, as a user types them."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from edgewright.compress.numerics import NUMERICS, SUPPORT, TARGETS
-from tests.end_to_end.runs import edgewright
+from tests.end_to_end.runs import SMALL, edgewright
 
 
 def test_models_lists_families_with_parameters_and_formats() -> None:
@@ -77,3 +80,18 @@ def test_version() -> None:
 def test_every_command_explains_itself(command: str) -> None:
     done = edgewright(command, "--help")
     assert done.code == 0 and "--json" in done.stdout
+
+
+def test_train_runs_on_two_processes_and_is_reused_by_one(tmp_path: Path) -> None:
+    recipe = tmp_path / "small.toml"
+    recipe.write_text(SMALL.replace("epochs = 6", "epochs = 2"), encoding="utf-8")
+    more = ("train", recipe, "--build", tmp_path / "build", "--out", tmp_path / "out", "--effort", "rapid", "--json")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "edgewright"]
+    done = subprocess.run(
+        [*command, *map(str, more)], capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    first = json.loads(done.stdout)
+    assert (tmp_path / "out" / "model.safetensors").exists()
+    again = edgewright(*more)
+    assert again.json() == first and "make  train" not in again.stderr

@@ -1,5 +1,7 @@
 """Stages: made once, made again for a reason that is said, never taken half-made."""
 
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -93,3 +95,15 @@ def test_a_damaged_note_of_the_last_run_only_costs_the_explanation(workshop: Wor
     workshop.graph().run()
     (workshop.build / "last.json").write_text("{", encoding="utf-8")
     assert workshop.graph(second=2).plan()[1].reason == "never made here"
+
+
+def test_a_follower_waits_for_what_the_first_process_makes(workshop: Workshop) -> None:
+    """Of two processes of torchrun, the second makes no stage that is not joint."""
+    follower = Graph(workshop.build, workshop.graph().stages, follower=True)
+    waiting = threading.Thread(target=follower.run)
+    waiting.start()
+    time.sleep(0.1)
+    assert waiting.is_alive() and workshop.made == []
+    workshop.graph().run()
+    waiting.join(timeout=10)
+    assert not waiting.is_alive() and workshop.made == ["one", "two"]
