@@ -22,6 +22,7 @@ from edgewright.data.files import read_json, write_atomically, write_json
 from edgewright.errors import DamagedFileError, UsageError
 
 POLL_SECONDS = 0.2
+MOST_REASONS = 3
 Produce = Callable[[Path, Path], None]  # (folder to fill, folder that survives a kill, for what can be resumed)
 
 
@@ -161,7 +162,10 @@ class Graph:
         if last is None:
             return "never made here"
         changed = [name for name, value in stage.depends.items() if last.get(name) != value]
-        return "changed: " + ", ".join(changed) if changed else "its result is gone"
+        if not changed:
+            return "its result is gone"
+        more = f" and {len(changed) - MOST_REASONS} more" if len(changed) > MOST_REASONS else ""
+        return "changed: " + ", ".join(changed[:MOST_REASONS]) + more
 
     def _remember(self, stage: Stage) -> None:
         path = self.build / "last.json"
