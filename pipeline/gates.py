@@ -54,8 +54,9 @@ def judge(
 
     A float cell need not fit into `max_shipped_bytes`: it is the yardstick of the quantized ones.
     """
-    float_cell = weight_bits(numerics) >= 16
-    agreement = "min_label_agreement_fp32" if float_cell else "min_label_agreement_int8"
+    bits = weight_bits(numerics)
+    float_cell = bits >= 16
+    agreement = f"min_label_agreement_{'fp32' if float_cell else f'int{bits}'}"
     results = [
         at_least("min_accuracy", targets.min_accuracy, accuracy),
         at_least("min_macro_f1", targets.min_macro_f1, macro_f1),

@@ -58,6 +58,11 @@ def test_a_float_cell_is_held_to_the_float_agreement_but_not_to_the_size() -> No
     assert "max_shipped_bytes" not in found and found["min_label_agreement_fp32"] == "fail"
 
 
+def test_a_four_bit_cell_has_a_bound_of_its_own() -> None:
+    assert verdicts("dynamic_wi4_afp32", label_agreement=0.975)["min_label_agreement_int4"] == "pass"
+    assert verdicts("palette_w4_afp16", label_agreement=0.965)["min_label_agreement_int4"] == "fail"
+
+
 def test_times_that_cannot_be_taken_here_are_named_and_stop_nothing() -> None:
     found = verdicts(p50_ms=None, text_to_label_p50_ms=None, timed_here=False)
     assert found["max_p50_ms"] == "not_verifiable"
