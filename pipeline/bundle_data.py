@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from edgewright.benchmarks import accuracy, parity
-from edgewright.data import tasks
 from edgewright.data.rows import read_rows
 from edgewright.data.tasks import Task
 from edgewright.errors import UsageError
@@ -65,8 +64,7 @@ def read_labelled(bundle: Bundle, data: Path) -> learn.Labelled:
         labels=bundle.labels,
         reject_label=bundle.reject_label,
     )
-    found = tasks.split_labels(read_rows(data, task.kind), task, bundle.labels)
-    return learn.labelled(found, "normal")
+    return learn.labelled(list(read_rows(data, task.kind)), task, bundle.labels, "normal")
 
 
 def chosen(bundle: Bundle, runtime: str) -> Sequence[BundleArtifact]:

@@ -209,7 +209,8 @@ def verify(
             "label_agreement": compared.label_agreement,
             "max_abs_logit_error": compared.max_abs_logit_error,
             "mean_abs_logit_error": compared.mean_abs_logit_error,
-            "worst_rows": list(compared.worst_rows),
+            "worst": list(compared.worst_rows),
+            "worst_rows": [test.numbers[row] for row in compared.worst_rows],
             "gates": [
                 dataclasses.asdict(gate)
                 for gate in (

@@ -34,37 +34,43 @@ RAPID_ROWS = 500  # the effort rapid evaluates at most so many rows of a split, 
 
 @dataclass(frozen=True)
 class Labelled:
-    """Texts with class numbers; REJECT for rows of the reject label, which come last."""
+    """Texts with class numbers; REJECT for rows of the reject label, which come last.
+
+    numbers: where each row stands in its split or file, from 0: how a record names a row without its text.
+    """
 
     texts: list[str]
     labels: np.ndarray
+    numbers: list[int]
 
 
 def load(recipe: Recipe, task: Task, split: str, labels: Sequence[str] | None) -> tasks.LabelledRows:
     """One split of the recipe's data, checked against the labels; None: the training rows decide them."""
-    return tasks.split_labels(tasks.rows(task, split, recipe.data.count, recipe.data.seed), task, labels)
+    return tasks.split_labels(_rows(recipe, task, split), task, labels)
 
 
 def evaluation_rows(recipe: Recipe, task: Task, split: str, labels: Sequence[str], effort: Effort) -> Labelled:
     """The rows on which figures are taken, rows of the reject label after the others."""
-    rows = load(recipe, task, split, labels)
-    return labelled(rows, effort)
+    return labelled(_rows(recipe, task, split), task, labels, effort)
 
 
-def labelled(rows: tasks.LabelledRows, effort: Effort) -> Labelled:
-    texts = [_text(row) for row in (*rows.rows, *rows.rejected)]
-    classes = np.array([*rows.classes, *[metrics.REJECT] * len(rows.rejected)], dtype=np.int64)
-    if effort == "rapid" and len(texts) > RAPID_ROWS:
-        chosen = np.linspace(0, len(texts) - 1, RAPID_ROWS).round().astype(int)
-        return Labelled([texts[i] for i in chosen], classes[chosen])
-    return Labelled(texts, classes)
+def labelled(rows: Sequence[Row], task: Task, labels: Sequence[str], effort: Effort) -> Labelled:
+    """Rows with their class numbers; at effort rapid at most RAPID_ROWS of them."""
+    place = {id(row): number for number, row in enumerate(rows)}
+    found = tasks.split_labels(rows, task, labels)
+    ordered = (*found.rows, *found.rejected)
+    classes = np.array([*found.classes, *[metrics.REJECT] * len(found.rejected)], dtype=np.int64)
+    chosen = range(len(ordered))
+    if effort == "rapid" and len(ordered) > RAPID_ROWS:
+        chosen = np.linspace(0, len(ordered) - 1, RAPID_ROWS).round().astype(int).tolist()
+    return Labelled([_text(ordered[i]) for i in chosen], classes[chosen], [place[id(ordered[i])] for i in chosen])
 
 
 def test_only_rows(name: str, task: Task, labels: Sequence[str]) -> Labelled:
     """The rows of a set that is never trained or tuned on, for a task of the same labels."""
     source = sources.find(name)
     rows = sources.rows(source, "test", kind=task.kind)
-    return labelled(tasks.split_labels(rows, task, labels), "normal")
+    return labelled(rows, task, labels, "normal")
 
 
 def golden_texts() -> list[str]:
@@ -148,7 +154,7 @@ def make_reference(
     model = checkpoint.load_model(models[chosen] / "model.safetensors")
     runner = PyTorchRunner(model)
 
-    validation = labelled(load(recipe, task, "validation", labels), "normal")
+    validation = evaluation_rows(recipe, task, "validation", labels, "normal")
     logits = all_logits(validation.texts, words, recipe.export.lengths, runner, reporter, "reference, validation")
     known = validation.labels != metrics.REJECT
     temperature = fit_temperature(logits[known], validation.labels[known])
@@ -211,6 +217,10 @@ def _seed_accuracy(model: Any, words: Tokenizer, recipe: Recipe, test: Labelled)
     texts = [text for text, keep in zip(test.texts, known, strict=True) if keep]
     logits = [logits_of(text, words, recipe.export.lengths, runner) for text in texts]
     return metrics.accuracy(np.stack(logits).argmax(axis=1), test.labels[known])
+
+
+def _rows(recipe: Recipe, task: Task, split: str) -> list[Row]:
+    return tasks.rows(task, split, recipe.data.count, recipe.data.seed)
 
 
 def _text(row: Row) -> str:

@@ -262,8 +262,7 @@ def _golden_sets(prepared: Prepared, shipped: list[Cell]) -> tuple[SetResult, ..
     plan = prepared.plan
     results = []
     for cell in shipped:
-        checked = read_json(plan.graph.folder(plan.checks[_key(cell)]) / "verify.json")
-        for found in checked["golden_sets"]:
+        for found in _checked(plan, cell)["golden_sets"]:
             note = sources.find(found["name"]).note
             results.append(SetResult(target=cell.target, numerics=cell.numerics, note=note, **found))
     return tuple(results)
@@ -282,12 +281,12 @@ def _details(prepared: Prepared, record: RunRecord, shipped: list[Cell]) -> Deta
             continue
         with np.load(plan.graph.folder(plan.checks[_key(cell)]) / "logits.npz", allow_pickle=False) as arrays:
             logits = arrays["test"]
-        for row in cell.worst_rows:
+        for row in _checked(plan, cell)["worst"]:
             label = rows.labels[row]
             found.append(
                 Difference(
                     artifact=f"{cell.target} {cell.numerics}",
-                    row=row,
+                    row=rows.numbers[row],
                     text=rows.texts[row],
                     label=task.reject_label or "" if label == REJECT else labels[label],
                     pytorch=labels[int(reference[row].argmax())],
@@ -298,10 +297,9 @@ def _details(prepared: Prepared, record: RunRecord, shipped: list[Cell]) -> Deta
     # rows where the label itself changed tell more than a larger error that changed nothing
     found.sort(key=lambda one: (one.pytorch == one.answer, -one.max_abs_logit_error))
     shown = shipped[0] if shipped else next(cell for cell in record.cells if cell.verdict != "unsupported")
-    checked = read_json(plan.graph.folder(plan.checks[_key(shown)]) / "verify.json")
     return Details(
         labels=tuple(labels),
-        confusion=np.array(checked["confusion"]),
+        confusion=np.array(_checked(plan, shown)["confusion"]),
         confusion_of=f"{shown.target} {shown.numerics}",
         differences=tuple(found[:DIFFERENCES]),
     )
@@ -324,6 +322,10 @@ def _notes(prepared: Prepared, data: dict[str, Any]) -> tuple[str, ...]:
     if prepared.absent:
         notes.append(f"Not on this machine, so not evaluated: {', '.join(prepared.absent)}.")
     return tuple(notes)
+
+
+def _checked(plan: Plan, cell: Cell) -> dict[str, Any]:
+    return dict(read_json(plan.graph.folder(plan.checks[_key(cell)]) / "verify.json"))
 
 
 def _key(cell: Cell) -> tuple[Target, Numerics]:

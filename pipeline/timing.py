@@ -98,7 +98,7 @@ def make_baselines(
     """baselines.json: TF-IDF + linear on the same rows; `rapid` leaves out the form with character n-grams, whose
     training takes longer than the model's own."""
     labels = learnt.labels()
-    training = learn.labelled(learn.load(recipe, task, "train", labels), "normal")
+    training = learn.evaluation_rows(recipe, task, "train", labels, "normal")
     known = training.labels != metrics.REJECT
     texts = [text for text, keep in zip(training.texts, known, strict=True) if keep]
     test = learn.evaluation_rows(recipe, task, "test", labels, effort)
