@@ -33,6 +33,16 @@ def edgewright(*arguments: str | Path, stdin: str | bytes | None = None, **envir
     return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
+def refused(done: Done, code: int, *words: str) -> None:
+    """One line on stderr that begins with our name, holds the words, and the exit code; no traceback."""
+    lines = done.stderr.strip().splitlines()
+    assert done.code == code, done.stderr
+    assert lines and lines[-1].startswith("edgewright: "), done.stderr
+    assert "Traceback" not in done.stderr
+    for word in words:
+        assert word in lines[-1], lines[-1]
+
+
 @dataclass(frozen=True)
 class Run:
     """A finished run: its folders and its record."""

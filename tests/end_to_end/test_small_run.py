@@ -9,7 +9,7 @@ import pytest
 
 import edgewright as package
 from edgewright.data.files import read_json
-from tests.end_to_end.runs import SMALL, Run, edgewright
+from tests.end_to_end.runs import SMALL, Run, edgewright, refused
 
 TARGETS = ("executorch", "litert", "coreml", "onnx")
 INT8 = {
@@ -174,3 +174,29 @@ def test_bisect_follows_an_artifact_step_by_step(small_run: Run) -> None:
         "onnx fp32",
         "onnx dynamic_wi8_afp32",
     ]
+
+
+def test_a_gate_that_is_not_met_fails_the_run_with_1_and_says_which(small_run: Run, tmp_path: Path) -> None:
+    recipe = tmp_path / "small.toml"
+    strict = SMALL.replace("min_accuracy = 0.5", "min_accuracy = 0.999")
+    recipe.write_text(strict, encoding="utf-8")
+    more = ("--out", tmp_path / "out", "--build", small_run.build, "--effort", "rapid", "--json")
+    done = edgewright("run", recipe, *more)
+    record = done.json()
+    assert done.code == 1 and record["verdict"] == "fail" and record["bundle"] is None
+    assert all("min_accuracy is" in cell["reason"] for cell in record["cells"])
+    assert not (tmp_path / "out" / "bundle").exists()
+
+
+def test_a_recipe_that_loosens_a_gate_says_so_in_the_report(small_run: Run) -> None:
+    gates = [gate for cell in small_run.record["cells"] for gate in cell["gates"] if gate["name"] == "min_accuracy"]
+    assert gates and all("loosens min_accuracy to 0.5" in gate["loosened"] for gate in gates)
+    assert "loosens min_accuracy" in (small_run.out / "report.html").read_text(encoding="utf-8")
+
+
+def test_an_output_folder_that_cannot_be_written_is_named(small_run: Run, tmp_path: Path) -> None:
+    recipe = small_run.out.parent / "small.toml"
+    blocked = tmp_path / "file"
+    blocked.write_text("", encoding="utf-8")
+    done = edgewright("run", recipe, "--out", blocked / "out", "--build", small_run.build, "--effort", "rapid")
+    refused(done, 3, "file")
