@@ -12,6 +12,7 @@ from pathlib import Path
 
 from edgewright.benchmarks.record import Cell, RunRecord, from_json, to_json
 from edgewright.benchmarks.report import markdown, megabytes, milliseconds, share
+from edgewright.compress.numerics import INT8
 from edgewright.data.files import read_json, write_atomically, write_json, write_text
 from edgewright.errors import EdgewrightError
 from edgewright.runtimes import bundle
@@ -36,13 +37,13 @@ def publish(runs: Path, names: list[str]) -> None:
 
 
 def table(records: list[RunRecord]) -> str:
-    """Markdown: one line for each cell that is in a bundle, and one for the best linear baseline of each task."""
+    """Markdown: one line for each target's int8 cell, and one for the best linear baseline of each task."""
     lines = [
         "| task | target | numerics | shipped | accuracy | agreement | inference p50 | text → label p50 | verdict |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for record in records:
-        for cell in smallest(record):
+        for cell in int8_cells(record):
             note = " (reference interpreter)" if cell.target == "coreml" else ""
             times = (
                 "not verifiable here | not verifiable here"
@@ -61,11 +62,9 @@ def table(records: list[RunRecord]) -> str:
     return "\n".join(lines)
 
 
-def smallest(record: RunRecord) -> list[Cell]:
-    """For each target its smallest cell that does not fail."""
-    fit = [cell for cell in record.cells if cell.verdict in ("pass", "inconclusive")]
-    targets = list(dict.fromkeys(cell.target for cell in fit))
-    return [min((c for c in fit if c.target == target), key=lambda c: c.shipped_bytes or 0) for target in targets]
+def int8_cells(record: RunRecord) -> list[Cell]:
+    """For each target what "int8" means there, whether it passes or not."""
+    return [cell for cell in record.cells if INT8.get(cell.target) == cell.numerics]  # type: ignore[call-overload]
 
 
 def with_table(readme: str, new: str) -> str:
