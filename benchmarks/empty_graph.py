@@ -4,10 +4,13 @@ The graph casts (1, 16) int32 ids to float32, so that it is called like a model.
 runtimes' own libraries where these can: a converter would bring in PyTorch, or optimise the graph away.
 """
 
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
 
+from edgewright.benchmarks.job_files import write_inputs
+from edgewright.benchmarks.latency import Job
 from edgewright.data.files import write_bytes
 from edgewright.errors import missing_extra
 from edgewright.runtimes import Runtime
@@ -33,6 +36,17 @@ def empty_graph(runtime: Runtime, folder: Path) -> Path | None:
 def empty_inputs() -> tuple[np.ndarray, ...]:
     """One call of it."""
     return (np.arange(LENGTH, dtype=np.int32).reshape(1, LENGTH),)
+
+
+def empty_jobs(runtimes: Collection[Runtime], folder: Path) -> dict[Runtime, Job]:
+    """For each of the runtimes that has an empty graph, the job that times its call; files go to `folder`."""
+    jobs: dict[Runtime, Job] = {}
+    for runtime in sorted(runtimes):
+        path = empty_graph(runtime, folder)
+        if path is not None:
+            inputs = write_inputs({"inference": [empty_inputs()]}, folder / f"empty-{runtime}.npz")
+            jobs[runtime] = Job(f"empty {runtime}", runtime, path, inputs=inputs)
+    return jobs
 
 
 def _onnx(folder: Path) -> Path:

@@ -44,9 +44,14 @@ class GateResult:
 class Timing:
     """How a latency was taken, so that a reader can judge it.
 
-    reference_ms is the time of a fixed NumPy workload before each block, reference_spread its (p90 - p10) / p50 over
-    the blocks, cpu_share the worker's CPU time over the wall time. The flags follow MLPerf's: enough calls, enough
-    seconds, and a machine that had nothing else to do.
+    reference_ms is the time of a fixed workload before and after each block, reference_spread its (p90 - p10) / p50
+    over the blocks, cpu_share the worker's CPU time over the wall time. The flags follow MLPerf's: enough calls, enough
+    seconds, and a machine that had nothing else to do. Figures that older records lack are None.
+
+    warmed_up: the medians of the last warm-up groups agreed. disturbed_blocks: those in which the reference took
+    more than 10 % longer than in the fastest ones; they stay out of the normalised figure where enough others are
+    left. outlier_share: calls beyond the third quartile + 3 interquartile ranges of their block. throttled: the
+    reference slowed down steadily, as a processor does that gets too hot.
     """
 
     calls: int
@@ -58,6 +63,11 @@ class Timing:
     calls_met: bool
     duration_met: bool
     quiet: bool
+    warmed_up: bool | None = None
+    warm_calls: int | None = None
+    disturbed_blocks: int | None = None
+    outlier_share: float | None = None
+    throttled: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -90,6 +100,7 @@ class Cell:
     delegated: dict[str, int] | None = None
     left_over: dict[str, int] | None = None
     worst_rows: tuple[int, ...] = ()  # row numbers in the test split, worst first
+    normalised_p50: Interval | None = None  # of the inference; see bench_record.Series
 
 
 @dataclass(frozen=True)
@@ -176,7 +187,7 @@ _RECORD = TypeAdapter(RunRecord)
 
 def to_json(record: RunRecord) -> dict[str, Any]:
     """The record as plain values, `"schema": 1` first. Write it with data.files.write_json, which refuses NaN."""
-    return {"schema": record.schema, **_plain(asdict(record))}
+    return {"schema": record.schema, **plain(asdict(record))}
 
 
 def from_json(value: Any, where: str = "the record") -> RunRecord:
@@ -193,9 +204,10 @@ def from_json(value: Any, where: str = "the record") -> RunRecord:
         raise DamagedFileError(f"{where}: not a run record of schema {SCHEMA}: {place}: {first['msg']}") from error
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """`value` with tuples as lists, as JSON would give them back."""
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return value

@@ -186,6 +186,7 @@ def _cell(prepared: Prepared, target: Target, numerics: Numerics, timings: dict[
         label_agreement=checked["label_agreement"],
         max_abs_logit_error=checked["max_abs_logit_error"],
         p50_ms=_interval(timed, "p50_ms"),
+        normalised_p50=_interval(timed, "normalised_p50"),
         p90_ms=_interval(timed, "p90_ms"),
         p99_ms=_interval(timed, "p99_ms"),
         load_ms=_interval(timed, "load_ms"),

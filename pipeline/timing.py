@@ -9,8 +9,10 @@ import numpy as np
 
 from edgewright.benchmarks import baselines, load_time, memory
 from edgewright.benchmarks.accuracy import evaluate
-from edgewright.benchmarks.empty_graph import empty_graph, empty_inputs
-from edgewright.benchmarks.latency import Job, Latency, measure, write_inputs, write_texts
+from edgewright.benchmarks.bench_record import Series
+from edgewright.benchmarks.empty_graph import empty_jobs
+from edgewright.benchmarks.job_files import write_inputs, write_texts
+from edgewright.benchmarks.latency import Job, measure
 from edgewright.benchmarks.record import Baseline, Interval
 from edgewright.compress.numerics import Numerics, Target
 from edgewright.data import tokenizer as tokenizers
@@ -21,7 +23,6 @@ from edgewright.pipeline import learn
 from edgewright.pipeline.cells import Learnt
 from edgewright.pipeline.progress import Reporter
 from edgewright.pipeline.recipe import Effort, Recipe
-from edgewright.runtimes import Runtime
 from edgewright.runtimes.predictor import pad_to_bucket
 from edgewright.train import metrics
 
@@ -55,7 +56,7 @@ def make_timings(
     chosen = np.linspace(0, len(test.texts) - 1, min(TIMED_TEXTS, len(test.texts))).round().astype(int)
     texts = [test.texts[i] for i in chosen]
     calls = [(pad_to_bucket(tokenizers.pieces(words, text)[0], recipe.export.lengths),) for text in texts]
-    inputs = write_inputs(calls, folder / "inputs.npz")
+    inputs = write_inputs({"inference": calls}, folder / "inputs.npz")
     said = write_texts(texts, folder / "texts.json")
 
     timed = [cell for cell in cells if cell.target not in NOT_TIMED]
@@ -65,24 +66,28 @@ def make_timings(
         for cell in timed
     ]
     jobs.append(Job("inference pytorch", "pytorch", learnt.reference / "model.safetensors", inputs=inputs))
-    empty = _empty_jobs({cell.target for cell in timed}, folder)
+    empty = empty_jobs({cell.target for cell in timed}, folder)
     jobs += empty.values()
     with reporter.bar("latency, blocks in turn", 1) as bar:
         taken = measure(jobs, effort, lambda done, total: bar.update(done, total=total))
 
-    answer: dict[str, Any] = {"cells": {}, "pytorch_p50_ms": asdict(taken["inference pytorch"]["inference"].p50_ms)}
+    answer: dict[str, Any] = {
+        "cells": {},
+        "pytorch_p50_ms": asdict(taken["inference pytorch"]["inference"].series.p50_ms),
+    }
     with reporter.bar("load time and memory", len(timed)) as bar:
         for number, cell in enumerate(timed, start=1):
             job = next(job for job in jobs if job.name == f"inference {cell.name}")
-            alone = taken[job.name]["inference"]
-            whole = taken[f"text {cell.name}"]
+            alone = taken[job.name]["inference"].series
+            whole = {name: one.series for name, one in taken[f"text {cell.name}"].items()}
             answer["cells"][cell.name] = {
                 "p50_ms": asdict(alone.p50_ms),
+                "normalised_p50": asdict(alone.normalised_p50),
                 "p90_ms": asdict(alone.p90_ms),
                 "p99_ms": asdict(alone.p99_ms),
                 "text_to_label_p50_ms": asdict(whole["text_to_label"].p50_ms),
                 "encode_p50_ms": asdict(whole["encode"].p50_ms),
-                "empty_call_ms": asdict(taken[empty[cell.target].name]["inference"].p50_ms),
+                "empty_call_ms": asdict(taken[empty[cell.target].name]["inference"].series.p50_ms),
                 "timing": _worse(alone, whole["text_to_label"]),
                 "load_ms": asdict(load_time.measure(job, effort).load_ms),
                 "peak_memory_bytes": memory.measure(job, empty[cell.target], effort),
@@ -130,16 +135,6 @@ def read_timings(folder: Path) -> dict[str, Any]:
     return dict(read_json(folder / "timings.json"))
 
 
-def _empty_jobs(targets: set[Target], folder: Path) -> dict[Runtime, Job]:
-    jobs: dict[Runtime, Job] = {}
-    for target in sorted(targets):
-        path = empty_graph(target, folder)
-        assert path is not None, f"{target} is timed, so it has an empty graph"
-        one = write_inputs([empty_inputs()], folder / f"empty-{target}.npz")
-        jobs[target] = Job(f"empty {target}", target, path, inputs=one)
-    return jobs
-
-
-def _worse(first: Latency, second: Latency) -> dict[str, Any]:
+def _worse(first: Series, second: Series) -> dict[str, Any]:
     """The timing flags of whichever series was taken under worse conditions."""
     return asdict(second.timing if first.timing.quiet and not second.timing.quiet else first.timing)
