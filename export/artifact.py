@@ -29,12 +29,15 @@ class Method:
     """A function of the model that the file offers under its name.
 
     lengths: the buckets of "length". Targets with fixed shapes store one function per bucket.
+    batch: rows of a call, fixed where the target has fixed shapes (LiteRT, ExecuTorch). ONNX takes any number; Core ML
+    files are made for one row.
     """
 
     name: str
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     lengths: tuple[int, ...]
+    batch: int = 1
 
 
 @dataclass(frozen=True)

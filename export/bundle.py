@@ -56,7 +56,9 @@ def shipped_bytes(artifact_bytes: int, tokenizer_bytes: int, labels: Sequence[st
 
 
 def method_json(method: Method) -> dict[str, Any]:
-    return {**asdict(method), "state": []}
+    values = asdict(method)
+    del values["batch"]  # a bundle's artifacts take one row a call
+    return {**values, "state": []}
 
 
 def _fill(content: Content, folder: Path) -> None:

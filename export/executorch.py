@@ -54,7 +54,7 @@ def export(
 ) -> Artifact:
     """Write `model` to `path`, with the function "forward_16" for the length 16 of the method "forward".
 
-    Batch is 1. `calibration` gives the ranges of the activations for static_wi8_ai8 and is not looked at otherwise.
+    `calibration` gives the ranges of the activations for static_wi8_ai8 and is not looked at otherwise.
 
     Raises:
         ExportError: a converter refused, an operator has no kernel, a hot operator is left to a slow one, or a weight
@@ -94,6 +94,7 @@ def _programs(
 ) -> dict[str, ExportedProgram]:
     """The method's graph for each length, by function name, quantized as the numerics says."""
     module = lowerable(model.module, model.weights)
+    _repeat_edges(module, method.batch)
     if model.numerics.startswith("dynamic"):
         _quantize_dynamically(module, model.weights)
     inputs = {length: example_inputs(method, length) for length in method.lengths}
@@ -112,6 +113,13 @@ def _programs(
         function_name(method, length): torch.export.export(graph, (), inputs[length])
         for length, graph in graphs.items()
     }
+
+
+def _repeat_edges(module: nn.Module, batch: int) -> None:
+    """Give each row of a call its own zeros at the edges: `cat` repeats nothing."""
+    for layer in module.modules():
+        if isinstance(layer, ConvolutionAsLinear):
+            layer.edge = layer.edge.repeat(batch, 1, 1)
 
 
 def _quantize_dynamically(module: nn.Module, weights: dict[str, GridWeight]) -> None:
@@ -275,7 +283,7 @@ def _run_once(path: Path, methods: Sequence[Method]) -> None:
         for length in method.lengths:
             arrays = [tensor.numpy() for tensor in example_inputs(method, length).values()]
             outputs = runner.run(*arrays, method=method.name)
-            sizes = {"batch": 1, "length": length}
+            sizes = {"batch": method.batch, "length": length}
             wanted = [
                 (tuple(sizes[size] if isinstance(size, str) else size for size in tensor.shape), tensor.dtype)
                 for tensor in method.outputs

@@ -64,6 +64,7 @@ def export(
         file = litert_file.read(scratch)
         litert_file.look_up_integers(file)
         litert_file.share_buffers(file)
+        litert_file.state_versions(file)
         litert_file.name_tensors(file, _layers(file, model))
         litert_file.add_metadata(file, METADATA_NAME, _description(metadata))
         litert_file.write(file, scratch)
@@ -133,7 +134,10 @@ def _calibration_data(methods: Sequence[Method], calibration: Sequence[tuple[np.
             data[key] = [dict(zip(names, arrays, strict=True)) for arrays in fitting]
     if not data:
         lengths = ", ".join(str(length) for _, _, length in _signatures(methods))
-        raise ExportError(f"static_wi8_ai8 needs calibration inputs of batch 1 and a length of {lengths}; none fits")
+        batch = methods[0].batch
+        raise ExportError(
+            f"static_wi8_ai8 needs calibration inputs of batch {batch} and a length of {lengths}; none fits"
+        )
     return data
 
 

@@ -12,9 +12,12 @@ from edgewright.export.artifact import Method
 OPERATOR = re.compile(r"\b(aten|prims)[.:]+(\w+)")
 
 
-def example_inputs(method: Method, length: int, batch: int = 1) -> dict[str, Tensor]:
-    """Inputs of the method's types and shapes, by name: ids of 1 (a real token, not padding), floats of 0."""
-    sizes = {"batch": batch, "length": length}
+def example_inputs(method: Method, length: int, batch: int | None = None) -> dict[str, Tensor]:
+    """Inputs of the method's types and shapes, by name: ids of 1 (a real token, not padding), floats of 0.
+
+    batch: instead of the method's own.
+    """
+    sizes = {"batch": method.batch if batch is None else batch, "length": length}
     inputs = {}
     for tensor in method.inputs:
         shape = [sizes[size] if isinstance(size, str) else size for size in tensor.shape]

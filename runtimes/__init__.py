@@ -21,7 +21,7 @@ class Runner(Protocol):
     def run(self, *arrays: np.ndarray, method: str = "forward") -> tuple[np.ndarray, ...]:
         """The outputs of one call, in the method's order, as new arrays.
 
-        The arrays have one of the method's shapes: batch 1 and a length that is a bucket.
+        The arrays have one of the method's shapes: the file's batch and a length that is a bucket.
         """
         ...
 

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from ai_edge_litert import schema_py_generated as schema
 from torch import Tensor, nn
 
-from edgewright.compress.numerics import NUMERICS, SUPPORT, Numerics
+from edgewright.compress.numerics import NUMERICS, SUPPORT, Numerics, weight_bits
 from edgewright.compress.quantize import QuantizedModel, quantize
 from edgewright.errors import ExportError
 from edgewright.export import litert, litert_file
@@ -88,6 +89,16 @@ def test_convolutions_and_linear_layers_run_in_xnnpack(exported: tuple[Any, Quan
 def test_an_int8_embedding_is_not_looked_up_value_by_value(exported: tuple[Any, QuantizedModel, Artifact]) -> None:
     _, model, artifact = exported
     assert ("EMBEDDING_LOOKUP" in artifact.left_over) == (not model.weights)
+
+
+def test_a_runtime_that_knows_one_scale_a_tensor_only_must_refuse_the_file(
+    exported: tuple[Any, QuantizedModel, Artifact],
+) -> None:
+    """TensorFlow Lite 2.14 answered with the head's bias alone where the version did not tell it what is needed."""
+    _, quantized, artifact = exported
+    file = litert_file.read(artifact.path)
+    code = next(c for c in file.operatorCodes if c.builtinCode == schema.BuiltinOperator.FULLY_CONNECTED)
+    assert (code.version >= 12) is (weight_bits(quantized.numerics) == 8)
 
 
 def test_a_hot_operator_outside_of_xnnpack_is_refused(
