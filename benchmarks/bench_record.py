@@ -86,8 +86,9 @@ class Operator:
 
     name: as the file or the profiler names it. kind: "conv", "linear", "gather", "quantize", "elementwise", "reduce",
     "move" or "other". bytes_moved: operands read and results written, each once, as stored; of a table only the rows
-    that are looked up. bound_us: the least time that the machine's peaks allow. measured_us: the mean by the runtime's
-    own profiler, None where it does not see this operator.
+    that are looked up. bound_us: the least time that the machine's peaks allow. measured_us: by the means that
+    Roofline.profiler names, None where these do not see this operator; a row without multiply-adds and bytes is time of
+    no single operator.
     """
 
     name: str

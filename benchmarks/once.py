@@ -96,7 +96,7 @@ def roofline(job: dict[str, Any], request: dict[str, Any], calls: int) -> dict[s
     request: by series, what was measured: {"measured": an Interval in ms}; and "empty_call_ms" and "peaks" of all.
     """
     from edgewright.benchmarks.bench_record import Peaks
-    from edgewright.benchmarks.roofline import roofline as judge
+    from edgewright.benchmarks.roofline.bounds import roofline as judge
 
     allowed = TypeAdapter(Peaks).validate_python(request["peaks"])
     found = {
