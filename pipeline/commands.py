@@ -8,7 +8,7 @@ from typing import Any
 from rich.table import Table
 
 import edgewright
-from edgewright.benchmarks import bisection, machine
+from edgewright.benchmarks import bench_record, bench_report, bisection, machine
 from edgewright.benchmarks import report as reports
 from edgewright.benchmarks.record import from_json, to_json
 from edgewright.benchmarks.report import Details
@@ -30,10 +30,10 @@ BISECT_TEXTS = 64
 
 @dataclass(frozen=True)
 class Shown:
-    """A record in its two forms."""
+    """A record as JSON values and as tables."""
 
     record: dict[str, Any]
-    table: Table
+    tables: list[Table]
 
 
 def train(prepared: Prepared, out: Path, reporter: Reporter) -> dict[str, Any]:
@@ -61,19 +61,25 @@ def export(prepared: Prepared, out: Path, reporter: Reporter) -> list[dict[str, 
 
 
 def report(record: Path, out: Path | None) -> Shown:
-    """A record that was written by `run`, rendered again; HTML holds no texts then.
+    """A record that was written by `run`, `bench` or `peers`, rendered again; HTML holds no texts then.
 
     Raises:
         DamagedFileError: it is no record. UsageError: `out` is neither .html nor .md.
     """
-    found = from_json(read_json(record), str(record))
+    if out is not None and out.suffix not in (".html", ".md"):
+        raise UsageError(f"--out {out}: the name must end in .html or .md")
+    given = read_json(record)
+    if isinstance(given, dict) and "kind" in given:
+        bench = bench_record.from_json(given, str(record))
+        if out is not None:
+            write_text(out, bench_report.html(bench) if out.suffix == ".html" else bench_report.markdown(bench))
+        return Shown(bench_record.to_json(bench), list(bench_report.console(bench)))
+    found = from_json(given, str(record))
     if out is not None:
-        if out.suffix not in (".html", ".md"):
-            raise UsageError(f"--out {out}: the name must end in .html or .md")
         labels = tuple(next((cell.metrics.get("per_class", {}) for cell in found.cells if cell.metrics), {}))
         page = reports.html(found, Details(labels)) if out.suffix == ".html" else reports.markdown(found)
         write_text(out, page)
-    return Shown(to_json(found), reports.console(found))
+    return Shown(to_json(found), [reports.console(found)])
 
 
 def bisect(prepared: Prepared, target: str, numerics: str, reporter: Reporter) -> list[dict[str, Any]]:

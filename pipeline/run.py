@@ -107,7 +107,7 @@ def assemble(prepared: Prepared) -> RunRecord:
     data = read_json(learnt.data / "data.json")
     pytorch = timing.pytorch_baseline(recipe, task, prepared.effort, learnt, timings)
     found = [_cell(prepared, target, numerics, timings, pytorch) for target, numerics in recipe.export.cells()]
-    linear = [_baseline(one) for one in read_json(plan.graph.folder(plan.baselines) / "baselines.json")]
+    linear = timing.linear_baselines(plan.graph.folder(plan.baselines), timings)
     source = sources.find(task.source)
     model = checkpoint.load_model(learnt.reference / "model.safetensors")
     return RunRecord(
@@ -335,10 +335,3 @@ def _key(cell: Cell) -> tuple[Target, Numerics]:
 
 def _interval(timed: dict[str, Any] | None, name: str) -> Interval | None:
     return Interval(**timed[name]) if timed else None
-
-
-def _baseline(given: dict[str, Any]) -> Baseline:
-    known: dict[str, Any] = {
-        key: Interval(**value) if isinstance(value, dict) else value for key, value in given.items()
-    }
-    return Baseline(**known)

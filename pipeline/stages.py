@@ -135,8 +135,8 @@ def build(recipe: Recipe, task: Task, effort: Effort, build_folder: Path, report
         "baselines",
         lambda to, _: timing.make_baselines(recipe, task, effort, learnt, to, reporter),
         after=(data, reference),
-        settings=evaluated | {"timing": effort},
-        code=("edgewright.benchmarks.baselines",),
+        settings=evaluated,
+        code=("edgewright.benchmarks.peers.tfidf",),
         libraries=("scikit-learn",),
     )
     timings = Stage(
@@ -147,10 +147,11 @@ def build(recipe: Recipe, task: Task, effort: Effort, build_folder: Path, report
             effort,
             learnt,
             [Made(target, numerics, folder(stage)) for (target, numerics), stage in exports.items()],
+            folder(baselines),
             to,
             reporter,
         ),
-        after=(*base, *exports.values()),
+        after=(*base, *exports.values(), baselines),
         settings={"timing": effort},
         code=("edgewright.benchmarks", "edgewright.runtimes"),
     )

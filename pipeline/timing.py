@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from edgewright.benchmarks import baselines, load_time, memory
+from edgewright.benchmarks import load_time, memory
 from edgewright.benchmarks.accuracy import evaluate
 from edgewright.benchmarks.bench_record import Series
 from edgewright.benchmarks.empty_graph import empty_jobs
 from edgewright.benchmarks.job_files import write_inputs, write_texts
-from edgewright.benchmarks.latency import Job, measure
+from edgewright.benchmarks.latency import Job, measure, write_raw
+from edgewright.benchmarks.peers import PEERS, Rows, open_peer, shipped_bytes, tfidf
 from edgewright.benchmarks.record import Baseline, Interval
 from edgewright.compress.numerics import Numerics, Target
 from edgewright.data import tokenizer as tokenizers
@@ -48,9 +49,17 @@ class Made:
 
 
 def make_timings(
-    recipe: Recipe, task: Task, effort: Effort, learnt: Learnt, cells: Sequence[Made], folder: Path, reporter: Reporter
+    recipe: Recipe,
+    task: Task,
+    effort: Effort,
+    learnt: Learnt,
+    cells: Sequence[Made],
+    baselines: Path,
+    folder: Path,
+    reporter: Reporter,
 ) -> None:
-    """timings.json: for each cell that can be timed here its latencies, load time and memory; for PyTorch its p50."""
+    """timings.json: for each cell that can be timed here its latencies, load time and memory; for PyTorch its p50; for
+    each baseline that make_baselines left its text → label latency. samples.npz: every sample."""
     words = learnt.words()
     test = learn.evaluation_rows(recipe, task, "test", learnt.labels(), effort)
     chosen = np.linspace(0, len(test.texts) - 1, min(TIMED_TEXTS, len(test.texts))).round().astype(int)
@@ -68,12 +77,16 @@ def make_timings(
     jobs.append(Job("inference pytorch", "pytorch", learnt.reference / "model.safetensors", inputs=inputs))
     empty = empty_jobs({cell.target for cell in timed}, folder)
     jobs += empty.values()
+    linear = [entry["peer"] for entry in read_json(baselines / "baselines.json")]
+    jobs += [Job(f"baseline {peer}", None, baselines / peer, texts=said, peer=peer) for peer in linear]
     with reporter.bar("latency, blocks in turn", 1) as bar:
         taken = measure(jobs, effort, lambda done, total: bar.update(done, total=total))
+    write_raw(taken, folder / "samples.npz")
 
     answer: dict[str, Any] = {
         "cells": {},
         "pytorch_p50_ms": asdict(taken["inference pytorch"]["inference"].series.p50_ms),
+        "baselines": {peer: asdict(taken[f"baseline {peer}"]["text_to_label"].series.p50_ms) for peer in linear},
     }
     with reporter.bar("load time and memory", len(timed)) as bar:
         for number, cell in enumerate(timed, start=1):
@@ -100,21 +113,47 @@ def make_timings(
 def make_baselines(
     recipe: Recipe, task: Task, effort: Effort, learnt: Learnt, folder: Path, reporter: Reporter
 ) -> None:
-    """baselines.json: TF-IDF + linear on the same rows; `rapid` leaves out the form with character n-grams, whose
-    training takes longer than the model's own."""
+    """A folder for each linear classifier on TF-IDF, and baselines.json: what they reach on the same rows.
+
+    `rapid` leaves out the form with character n-grams, whose training takes longer than the model's own.
+    """
     labels = learnt.labels()
     training = learn.evaluation_rows(recipe, task, "train", labels, "normal")
-    known = training.labels != metrics.REJECT
-    texts = [text for text, keep in zip(training.texts, known, strict=True) if keep]
+    known = np.flatnonzero(training.labels != metrics.REJECT)
+    rows = Rows([training.texts[row] for row in known], training.labels[known])
     test = learn.evaluation_rows(recipe, task, "test", labels, effort)
-    inside = test.labels != metrics.REJECT
-    held_out = [text for text, keep in zip(test.texts, inside, strict=True) if keep]
+    inside = np.flatnonzero(test.labels != metrics.REJECT)
+    held_out = [test.texts[row] for row in inside]
     found = []
-    for characters in (False,) if effort == "rapid" else (False, True):
-        reporter.say(f"baseline TF-IDF {'word + character' if characters else 'word'}")
-        model = baselines.fit(texts, training.labels[known], characters)
-        found.append(baselines.evaluate(model, held_out, test.labels[inside], len(labels), effort))
-    write_json(folder / "baselines.json", [asdict(baseline) for baseline in found])
+    for peer in ("tfidf_word",) if effort == "rapid" else ("tfidf_word", "tfidf_word_character"):
+        reporter.say(f"baseline {PEERS[peer].title}")
+        (folder / peer).mkdir()
+        tfidf.fit(rows, labels, folder / peer, characters=peer == "tfidf_word_character")
+        predicted = open_peer(peer, folder / peer).labels(held_out)
+        found.append(
+            {
+                "peer": peer,
+                "accuracy": metrics.accuracy(predicted, test.labels[inside]),
+                "macro_f1": metrics.macro_f1(metrics.confusion(predicted, test.labels[inside], len(labels))),
+                "size_bytes": shipped_bytes(folder / peer),
+            }
+        )
+    write_json(folder / "baselines.json", found)
+
+
+def linear_baselines(folder: Path, timings: dict[str, Any]) -> list[Baseline]:
+    """What make_baselines left in `folder`, with its latency."""
+    return [
+        Baseline(
+            name=PEERS[entry["peer"]].title,
+            accuracy=entry["accuracy"],
+            macro_f1=entry["macro_f1"],
+            size_bytes=entry["size_bytes"],
+            text_to_label_p50_ms=Interval(**timings["baselines"][entry["peer"]]),
+            note="scikit-learn; size = vocabulary text + float32 weights",
+        )
+        for entry in read_json(folder / "baselines.json")
+    ]
 
 
 def pytorch_baseline(recipe: Recipe, task: Task, effort: Effort, learnt: Learnt, timings: dict[str, Any]) -> Baseline:
@@ -123,7 +162,8 @@ def pytorch_baseline(recipe: Recipe, task: Task, effort: Effort, learnt: Learnt,
     test = learn.evaluation_rows(recipe, task, "test", learnt.labels(), effort)
     scored = evaluate(learnt.logits()["test"], test.labels, figures["temperature"], figures["threshold"])
     size = (learnt.reference / "model.safetensors").stat().st_size
-    baseline = baselines.float_pytorch(scored.accuracy, scored.macro_f1, size, Interval(**timings["pytorch_p50_ms"]))
+    p50 = Interval(**timings["pytorch_p50_ms"])
+    baseline = Baseline("PyTorch fp32", scored.accuracy, scored.macro_f1, size, None, p50, "eager, one thread")
     seeds = figures["test"]
     if len(seeds) > 1:
         values = ", ".join(f"{value:.4f}" for value in seeds.values())

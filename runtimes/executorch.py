@@ -53,8 +53,8 @@ class ExecutorchRunner:
             wanted = "; ".join(_shown(call) for call in self._functions)
             given = _shown((method, *((array.shape, array.dtype) for array in arrays)))
             raise ValueError(f"no function takes {given}; this file has {wanted}")
-        # outputs are cloned by the call, so their memory is nobody else's
-        return tuple([output.numpy() for output in function([_tensor(array) for array in arrays])])  # a list: 1.5 µs less
+        # outputs are cloned by the call, so their memory is nobody else's; a list takes 1.5 µs less than a generator
+        return tuple([output.numpy() for output in function([_tensor(array) for array in arrays])])
 
 
 def load(path: Path, threads: int = 1) -> ExecutorchRunner:

@@ -32,6 +32,7 @@ BuildOption = Annotated[Path, typer.Option("--build", help="where the results of
 OutOption = Annotated[Path, typer.Option("--out", help="where the result is written")]
 RuntimeOption = Annotated[str, typer.Option("--runtime", help="all, executorch, litert, coreml or onnx")]
 TextArgument = Annotated[str | None, typer.Argument(metavar="[TEXT]", help="without it, one text a line from stdin")]
+AllowInconclusive = Annotated[bool, typer.Option("--allow-inconclusive", help="exit 0 where it was too noisy")]
 BUILD = Path("build")
 
 
@@ -45,9 +46,7 @@ def run(
         str | None, typer.Option("--from", metavar="STAGE", help="make this stage anew, and all after")
     ] = None,
     plan: Annotated[bool, typer.Option("--plan", help="say what would be made and why, and stop")] = False,
-    allow_inconclusive: Annotated[
-        bool, typer.Option("--allow-inconclusive", help="exit 0 where it was too noisy")
-    ] = False,
+    allow_inconclusive: AllowInconclusive = False,
     as_json: Json = False,
 ) -> None:
     """Train, export, verify, time and judge everything that a recipe names; write the bundle and the report."""
@@ -65,13 +64,13 @@ def run(
     if as_json:
         print(json.dumps(records.to_json(record), ensure_ascii=False, allow_nan=False))
     else:
-        _table(reports.console(record))
+        _tables([reports.console(record)])
         for line in reports.reasons(record):
             print(line)
         print(
             f"\nverdict: {record.verdict}\nbundle: {record.bundle or 'none: no cell may ship'}\nreport: {record.report}"
         )
-    _exit({"pass": 0, "fail": 1, "inconclusive": 0 if allow_inconclusive else 4}[record.verdict])
+    _exit(_code(record.verdict, allow_inconclusive))
 
 
 @app.command()
@@ -129,16 +128,83 @@ def bench(
         Path | None, typer.Option("--data", help="rows whose texts are timed; else the golden texts")
     ] = None,
     runtime: RuntimeOption = "all",
-    threads: Annotated[int, typer.Option("--threads", min=1)] = 1,
+    threads: Annotated[str, typer.Option("--threads", help="one number or several: 1,2,4")] = "1",
+    full: Annotated[
+        bool, typer.Option("--full", help="also 1, 2 and 4 threads, batches 1 to 64, roofline, energy")
+    ] = False,
     effort: EffortOption = "quick",
+    out: Annotated[
+        Path | None, typer.Option("--out", help="folder for bench.json, .md, .html and every sample (samples.npz)")
+    ] = None,
+    against: Annotated[Path | None, typer.Option("--against", help="the bench.json to be judged by")] = None,
+    max_ratio: Annotated[float, typer.Option("--max-ratio", min=1.0, help="allowed: so many times as slow")] = 1.10,
+    min_delta_us: Annotated[
+        float, typer.Option("--min-delta-us", min=0.0, help="a smaller change in µs is no regression")
+    ] = 2.0,
+    allow_inconclusive: AllowInconclusive = False,
     as_json: Json = False,
 ) -> None:
-    """Time the artifacts of a bundle: tokenization, inference, and text to label."""
-    from edgewright.pipeline import bundle_bench
+    """Time the artifacts of a bundle, and judge them by an earlier record: exit code 1 says that one got slower."""
+    from edgewright.benchmarks import bench_record
+    from edgewright.pipeline import bench_commands, bundle_bench
     from edgewright.runtimes.bundle import find
 
-    answer = bundle_bench.bench(find(bundle), data, runtime, threads, _effort(effort), _reporter())
-    _print(answer["cells"] if not as_json else [answer], as_json, _bench_line, single=as_json)
+    base = bench_commands.read(against) if against else None  # a wrong file is told before the work
+    counts = bench_commands.thread_counts(threads)
+    wanted = bundle_bench.FULL if full else bundle_bench.Wanted(threads=counts)
+    samples = out / "samples.npz" if out else None
+    record = bundle_bench.bench(find(bundle), data, runtime, wanted, _effort(effort), samples, _reporter())
+    if out:
+        bench_commands.write(record, out)
+    if as_json:
+        print(json.dumps(bench_record.to_json(record), ensure_ascii=False, allow_nan=False))
+    else:
+        _tables(bench_commands.console(record))
+    if base is not None:
+        _judge(base, record, max_ratio, min_delta_us, out, allow_inconclusive, quiet=as_json)
+
+
+@app.command()
+def compare(
+    base: Annotated[Path, typer.Argument(metavar="BASE", help="the earlier bench.json")],
+    new: Annotated[Path, typer.Argument(metavar="NEW", help="the later bench.json")],
+    max_ratio: Annotated[float, typer.Option("--max-ratio", min=1.0, help="allowed: so many times as slow")] = 1.10,
+    min_delta_us: Annotated[
+        float, typer.Option("--min-delta-us", min=0.0, help="a smaller change in µs is no regression")
+    ] = 2.0,
+    out: Annotated[Path | None, typer.Option("--out", help="folder for compare.json, .md and .html")] = None,
+    allow_inconclusive: AllowInconclusive = False,
+    as_json: Json = False,
+) -> None:
+    """Compare two records of `bench` or of `peers`, and judge the later one by the earlier one."""
+    from edgewright.pipeline import bench_commands
+
+    first, second = bench_commands.read(base), bench_commands.read(new)
+    if as_json:
+        compared = bench_commands.compared(first, second, max_ratio, min_delta_us)
+        print(json.dumps(bench_commands.comparison_json(compared), ensure_ascii=False, allow_nan=False))
+    _judge(first, second, max_ratio, min_delta_us, out, allow_inconclusive, quiet=as_json)
+
+
+@app.command()
+def peers(
+    recipe: RecipeArgument,
+    out: OutOption = Path("out"),
+    effort: EffortOption = "quick",
+    build: BuildOption = BUILD,
+    as_json: Json = False,
+) -> None:
+    """Time a recipe's int8 artifacts and what one would use instead in one run, on the same rows: needs [peers]."""
+    from edgewright.benchmarks import bench_record
+    from edgewright.pipeline import bench_commands, peer_bench
+
+    prepared, reporter = _prepare(recipe, effort, build)
+    record = peer_bench.run(prepared, out, reporter)
+    bench_commands.write(record, out)
+    if as_json:
+        print(json.dumps(bench_record.to_json(record), ensure_ascii=False, allow_nan=False))
+    else:
+        _tables(bench_commands.console(record))
 
 
 @app.command()
@@ -193,7 +259,7 @@ def report(
     if as_json:
         print(json.dumps(shown.record, ensure_ascii=False))
     elif out is None:
-        _table(shown.table)
+        _tables(shown.tables)
     else:
         print(out)
 
@@ -360,26 +426,43 @@ def _print(rows: list[Any], as_json: bool, line: Any, single: bool = False) -> N
         print(line(row))
 
 
-def _table(table: Any) -> None:
+def _tables(tables: list[Any]) -> None:
     from rich.console import Console
 
     # a pipe has no width: a table must not be cut or folded there
     console = Console()
-    Console(width=None if console.is_terminal else 160).print(table)
+    wide = Console(width=None if console.is_terminal else 200)
+    for table in tables:
+        wide.print(table)
+
+
+def _judge(
+    base: Any, new: Any, max_ratio: float, min_delta_us: float, out: Path | None, allow: bool, quiet: bool
+) -> None:
+    """Print the comparison, keep it under `out`, and end with its exit code."""
+    from edgewright.pipeline import bench_commands
+
+    compared = bench_commands.compared(base, new, max_ratio, min_delta_us)
+    if out:
+        bench_commands.write_comparison(compared, out)
+    if not quiet:
+        _tables(bench_commands.comparison_console(compared))
+        for note in compared.notes:
+            print(note)
+        print(f"verdict: {compared.verdict}")
+    elif compared.verdict != "pass":
+        print(f"edgewright: verdict against the base: {compared.verdict}", file=sys.stderr)
+    _exit(_code(compared.verdict, allow))
+
+
+def _code(verdict: str, allow_inconclusive: bool) -> int:
+    return {"pass": 0, "fail": 1, "inconclusive": 0 if allow_inconclusive else 4}[verdict]
 
 
 def _check_line(check: dict[str, Any]) -> str:
     figures = f"error {_number(check['golden_max_abs_logit_error'], '.3g')}"
     problems = "; ".join(check["problems"])
     return f"{check['runtime']:<11} {check['numerics']:<22} {check['verdict']:<14} {figures}  {problems}".rstrip()
-
-
-def _bench_line(cell: dict[str, Any]) -> str:
-    parts = "  ".join(
-        f"{series.replace('_', ' ')} {cell[f'{series}_p50_ms']['value']:.4f} ms"
-        for series in ("encode", "inference", "text_to_label")
-    )
-    return f"{cell['runtime']:<11} {cell['numerics']:<22} {parts}"
 
 
 def _evaluation_line(row: dict[str, Any]) -> str:

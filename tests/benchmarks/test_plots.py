@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from edgewright.benchmarks import plots
+from edgewright.benchmarks import plots, svg
 from edgewright.benchmarks.record import Interval
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -46,10 +46,11 @@ def test_scatter_labels_do_not_cover_each_other(width: int) -> None:
     boxes = []
     for node in root.iter("text"):
         if node.get("class") == "label":
-            x, y, wide = float(node.get("x", 0)), float(node.get("y", 0)), len(node.text or "") * plots.CHARACTER
+            x, y, wide = float(node.get("x", 0)), float(node.get("y", 0)), len(node.text or "") * svg.CHARACTER
+            x -= wide if node.get("text-anchor") == "end" else 0
             assert 0 <= x and x + wide <= width
             boxes.append((x, y - 10, x + wide, y))
-    assert boxes and not any(plots._overlap(a, b) for i, a in enumerate(boxes) for b in boxes[:i])
+    assert boxes and not any(svg.overlap(a, b) for i, a in enumerate(boxes) for b in boxes[:i])
 
 
 def test_one_point_is_drawn() -> None:
@@ -67,12 +68,12 @@ def test_confusion_shows_counts_and_names_rows_of_no_answer() -> None:
     ("low", "high", "most"), [(0, 0.1, 6), (0, 1.37, 6), (0.92, 0.945, 5), (0, 7e-4, 4), (0, 123.0, 6)]
 )
 def test_axis_ticks_are_few_round_and_distinct(low: float, high: float, most: int) -> None:
-    step = plots._step(high - low, most)
-    words = [plots._number(tick, step) for tick in plots._ticks(low, high, step)]
+    step = svg.step(high - low, most)
+    words = [svg.number(tick, step) for tick in svg.ticks(low, high, step)]
     assert 2 <= len(words) <= most + 1 and len(set(words)) == len(words)
     assert all(re.fullmatch(r"\d+(\.\d+)?", word) for word in words)
 
 
 @pytest.mark.parametrize(("value", "words"), [(0.0314, "0.031"), (1.24, "1.2"), (38.4, "38"), (0, "0"), (9.97, "10")])
 def test_values_have_two_digits(value: float, words: str) -> None:
-    assert plots.significant(value).removesuffix(".0") == words
+    assert svg.significant(value).removesuffix(".0") == words

@@ -75,7 +75,8 @@ def test_version() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["run", "train", "export", "verify", "bench", "evaluate", "predict", "report", "bisect"]
+    "command",
+    ["run", "train", "export", "verify", "bench", "compare", "peers", "evaluate", "predict", "report", "bisect"],
 )
 def test_every_command_explains_itself(command: str) -> None:
     done = edgewright(command, "--help")

@@ -149,12 +149,6 @@ def test_evaluate_measures_the_bundle_on_a_file(small_run: Run, tmp_path: Path) 
         assert answer["n"] == 60 and answer["accuracy"] > 0.5 and answer["label_agreement"] >= 0.95
 
 
-def test_bench_times_a_bundle(small_run: Run) -> None:
-    answer = edgewright("bench", small_run.bundle, "--runtime", "litert", "--effort", "rapid", "--json").json()
-    (cell,) = answer["cells"]
-    assert 0 < cell["inference_p50_ms"]["value"] < cell["text_to_label_p50_ms"]["value"] < 1000
-
-
 def test_report_renders_a_record_again(small_run: Run, tmp_path: Path) -> None:
     path = tmp_path / "again.html"
     assert edgewright("report", small_run.out / "record.json", "--out", path).code == 0
