@@ -22,6 +22,8 @@ $(VENV)/.installed: pyproject.toml
 	@test -d $(VENV) || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[peers]' || \
+	  echo "edgewright[peers] was not installed (fastText is built with a C++ compiler): what needs it is skipped"
 	@touch $@
 
 demo: install
@@ -43,11 +45,17 @@ types: install
 check: lint types test
 
 # Needs EDGEWRIGHT_DATA and a quiet machine; takes about an hour. Exit code 4 (too noisy) keeps the figures, marked so.
+NORMAL = --effort normal --out out/normal
 results: install
-	for name in urgency intent banking; do \
-	  $(BIN)/edgewright run $$name --effort normal --out out/normal/$$name --allow-inconclusive || [ $$? -eq 1 ] || exit 1; \
+	for name in urgency intent intent_cnn banking; do \
+	  $(BIN)/edgewright run $$name $(NORMAL)/$$name --allow-inconclusive || [ $$? -eq 1 ] || exit 1; \
 	done
-	$(BIN)/python -m edgewright.benchmarks.publish out/normal urgency intent banking
+	for name in intent intent_cnn; do \
+	  $(BIN)/edgewright bench out/normal/$$name/bundle $(NORMAL)/$$name --full \
+	    --data "$$EDGEWRIGHT_DATA/intent_clinc150/test.jsonl.gz" || exit 1; \
+	done
+	for name in intent banking; do $(BIN)/edgewright peers $$name $(NORMAL)/$$name || exit 1; done
+	$(BIN)/python -m edgewright.benchmarks.publish out/normal urgency intent banking intent_cnn
 
 clean:
 	rm -rf build dist out src/*.egg-info .mypy_cache .pytest_cache .ruff_cache
