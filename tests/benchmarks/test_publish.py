@@ -13,7 +13,7 @@ def test_only_what_stands_between_the_marks_is_replaced() -> None:
 
 
 def test_a_readme_without_marks_is_refused() -> None:
-    with pytest.raises(EdgewrightError, match="the marks .* are missing"):
+    with pytest.raises(EdgewrightError, match=r"the marks .* are missing"):
         publish.with_table("nothing", "peers", "new")
 
 
