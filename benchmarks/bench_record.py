@@ -8,11 +8,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter
 
-from edgewright.benchmarks.record import Interval, Machine, Timing, plain
+from edgewright.benchmarks.record import Interval, Machine, Timing, checked, plain
 from edgewright.data.files import write_json
-from edgewright.errors import DamagedFileError
 
 SCHEMA = 1
 SCHEMA_FILE = Path(__file__).with_name("bench.schema.json")
@@ -227,12 +226,7 @@ def from_json(value: Any, where: str = "the record") -> BenchRecord:
     Raises:
         DamagedFileError: `value` is no record of this schema; the message begins with `where`.
     """
-    try:
-        return _RECORD.validate_python(value)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the whole"
-        raise DamagedFileError(f"{where}: not a bench record of schema {SCHEMA}: {place}: {first['msg']}") from error
+    return checked(_RECORD, value, where, f"a bench record of schema {SCHEMA}")
 
 
 def json_schema() -> dict[str, Any]:

@@ -5,13 +5,14 @@ was not measured is null (None), never 0. Sizes are in bytes, 1 MB = 1,000,000 b
 """
 
 from dataclasses import asdict, dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 
 from edgewright.errors import DamagedFileError
 
 SCHEMA = 1
+Kind = TypeVar("Kind")
 
 Verdict = Literal["pass", "fail", "inconclusive", "not_verifiable", "unsupported"]
 
@@ -196,12 +197,17 @@ def from_json(value: Any, where: str = "the record") -> RunRecord:
     Raises:
         DamagedFileError: `value` is no record of this schema; the message begins with `where`.
     """
+    return checked(_RECORD, value, where, f"a run record of schema {SCHEMA}")
+
+
+def checked(kind: TypeAdapter[Kind], value: Any, where: str, what: str) -> Kind:
+    """`value` as an instance of `kind`, or a DamagedFileError that names the first place where it is not `what`."""
     try:
-        return _RECORD.validate_python(value)
+        return kind.validate_python(value)
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise DamagedFileError(f"{where}: not a run record of schema {SCHEMA}: {place}: {first['msg']}") from error
+        place = ".".join(str(part) for part in first["loc"]) or "the whole"
+        raise DamagedFileError(f"{where}: not {what}: {place}: {first['msg']}") from error
 
 
 def plain(value: Any) -> Any:

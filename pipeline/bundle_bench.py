@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter
 
-from edgewright.benchmarks import energy, latency, load_time, memory
-from edgewright.benchmarks.batched import batched_artifact
+from edgewright.benchmarks import energy, latency, load_time, memory, throughput
 from edgewright.benchmarks.bench_record import (
     BenchRecord,
     Energy,
@@ -19,7 +18,6 @@ from edgewright.benchmarks.bench_record import (
     Peaks,
     Roofline,
     RuntimeFiles,
-    Throughput,
     Timed,
 )
 from edgewright.benchmarks.empty_graph import empty_jobs
@@ -27,7 +25,6 @@ from edgewright.benchmarks.job_files import Arrays, write_inputs, write_texts
 from edgewright.benchmarks.latency import Job, Results
 from edgewright.benchmarks.machine import fingerprint, usable_cpus
 from edgewright.benchmarks.processes import Worker, cpus_for
-from edgewright.benchmarks.record import Interval
 from edgewright.data.files import size_bytes
 from edgewright.data.rows import read_rows
 from edgewright.data.tokenizer import pad, pieces
@@ -101,7 +98,11 @@ def bench(
         ]
         empty = empty_jobs({artifact.target for artifact in timed}, folder)
         taken = _measure([*jobs, *empty.values()], effort, reporter, "latency, blocks in turn")
-        batches = _throughput(bundle, timed, wanted.batches, ids, effort, folder, reporter)
+        with reporter.bar("throughput, files and blocks in turn", 1) as bar:
+            rows = [pad_to_bucket(one, bundle.lengths) for one in ids]
+            batches = throughput.measure(
+                bundle, timed, wanted.batches, rows, effort, folder, lambda done, total: bar.update(done, total=total)
+            )
         counter = energy.package_counter() if wanted.energy else None
         peaks = _peaks(effort, reporter) if wanted.roofline else None
 
@@ -118,7 +119,7 @@ def bench(
                             one,
                             cold=load_time.measure(replace(job, inputs=None), effort),
                             peak_memory_bytes=memory.measure(alone, empty.get(artifact.target), effort),
-                            throughput=tuple(batches.get(job.name, ())),
+                            throughput=tuple(batches.get((artifact.target, artifact.numerics), ())),
                             energy=_energy(job, effort, counter.name) if counter else None,
                             roofline=_rooflines(alone, one, taken, empty, peaks, effort) if peaks else (),
                         )
@@ -193,65 +194,6 @@ def _timed(bundle: Bundle, artifact: BundleArtifact, threads: int, taken: dict[s
             if (one := taken.get(f"length {length}")) is not None
         ),
     )
-
-
-def _throughput(
-    bundle: Bundle,
-    timed: Sequence[BundleArtifact],
-    batches: Sequence[int],
-    ids: Sequence[np.ndarray],
-    effort: Effort,
-    folder: Path,
-    reporter: Reporter,
-) -> dict[str, list[Throughput]]:
-    """Rows a second by the name of the job, at the bucket that most texts fall into.
-
-    A target with fixed shapes gets a file for each batch, made from the bundle's float model; without one (static
-    int8 would need calibration rows) only batch 1 is measured.
-    """
-    if not batches:
-        return {}
-    rows = _most_common(bundle, ids)
-    length = rows[0].shape[1]
-    stacks: dict[int, list[Arrays]] = {n: [(np.concatenate([rows[i % len(rows)] for i in range(n)]),)] for n in batches}
-    jobs = []
-    for artifact in timed:
-        paths = {}
-        for batch in batches:
-            to = folder / f"{artifact.target}-{artifact.numerics}-{batch}"
-            made = artifact.path if batch == 1 or artifact.target == "onnx" else None
-            made = made or batched_artifact(bundle, artifact, batch, length, to)
-            if made is not None:
-                paths[f"batch {batch}"] = made
-        inputs = folder / f"batches-{artifact.target}-{artifact.numerics}.npz"
-        write_inputs({name: stacks[int(name.split()[1])] for name in paths}, inputs)
-        jobs.append(Job(_name(artifact, 1), artifact.target, artifact.path, inputs=inputs, paths=paths))
-    taken = _measure(jobs, effort, reporter, "throughput, blocks in turn")
-    return {
-        name: [
-            Throughput(batch, length, _rows_per_second(batch, one.series.p50_ms), calls=1)
-            for batch in batches
-            if (one := series.get(f"batch {batch}")) is not None
-        ]
-        for name, series in taken.items()
-    }
-
-
-def _most_common(bundle: Bundle, ids: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """The (1, length[, K]) inputs of the texts that fall into the fullest bucket."""
-    padded = [pad_to_bucket(one, bundle.lengths) for one in ids]
-    counts = {length: sum(one.shape[1] == length for one in padded) for length in bundle.lengths}
-    most = max(counts, key=lambda length: counts[length])
-    return [one for one in padded if one.shape[1] == most]
-
-
-def _rows_per_second(batch: int, p50_ms: Interval) -> Interval:
-    def rate(milliseconds: float) -> float:
-        return batch / milliseconds * 1e3
-
-    if p50_ms.low is None or p50_ms.high is None:
-        return Interval(rate(p50_ms.value))
-    return Interval(rate(p50_ms.value), rate(p50_ms.high), rate(p50_ms.low))
 
 
 def _peaks(effort: Effort, reporter: Reporter) -> Peaks:
