@@ -5,7 +5,7 @@ import logging
 import os
 import sys
 import warnings
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,6 +32,8 @@ BuildOption = Annotated[Path, typer.Option("--build", help="where the results of
 OutOption = Annotated[Path, typer.Option("--out", help="where the result is written")]
 RuntimeOption = Annotated[str, typer.Option("--runtime", help="all, executorch, litert, coreml or onnx")]
 TextArgument = Annotated[str | None, typer.Argument(metavar="[TEXT]", help="without it, one text a line from stdin")]
+MaxRatio = Annotated[float, typer.Option("--max-ratio", min=1.0, help="allowed: so many times as slow")]
+MinDelta = Annotated[float, typer.Option("--min-delta-us", min=0.0, help="a smaller change in µs is no regression")]
 AllowInconclusive = Annotated[bool, typer.Option("--allow-inconclusive", help="exit 0 where it was too noisy")]
 BUILD = Path("build")
 
@@ -128,19 +130,17 @@ def bench(
         Path | None, typer.Option("--data", help="rows whose texts are timed; else the golden texts")
     ] = None,
     runtime: RuntimeOption = "all",
-    threads: Annotated[str, typer.Option("--threads", help="one number or several: 1,2,4")] = "1",
-    full: Annotated[
-        bool, typer.Option("--full", help="also 1, 2 and 4 threads, batches 1 to 64, roofline, energy")
-    ] = False,
+    threads: Annotated[
+        str | None, typer.Option("--threads", help="one number or several; by default 1, with --full 1,2,4")
+    ] = None,
+    full: Annotated[bool, typer.Option("--full", help="also threads, batches 1 to 64, roofline, energy")] = False,
     effort: EffortOption = "quick",
     out: Annotated[
         Path | None, typer.Option("--out", help="folder for bench.json, .md, .html and every sample (samples.npz)")
     ] = None,
     against: Annotated[Path | None, typer.Option("--against", help="the bench.json to be judged by")] = None,
-    max_ratio: Annotated[float, typer.Option("--max-ratio", min=1.0, help="allowed: so many times as slow")] = 1.10,
-    min_delta_us: Annotated[
-        float, typer.Option("--min-delta-us", min=0.0, help="a smaller change in µs is no regression")
-    ] = 2.0,
+    max_ratio: MaxRatio = 1.10,
+    min_delta_us: MinDelta = 2.0,
     allow_inconclusive: AllowInconclusive = False,
     as_json: Json = False,
 ) -> None:
@@ -150,8 +150,9 @@ def bench(
     from edgewright.runtimes.bundle import find
 
     base = bench_commands.read(against) if against else None  # a wrong file is told before the work
-    counts = bench_commands.thread_counts(threads)
-    wanted = bundle_bench.FULL if full else bundle_bench.Wanted(threads=counts)
+    wanted = bundle_bench.FULL if full else bundle_bench.Wanted()
+    if threads is not None:
+        wanted = replace(wanted, threads=bench_commands.thread_counts(threads))
     samples = out / "samples.npz" if out else None
     record = bundle_bench.bench(find(bundle), data, runtime, wanted, _effort(effort), samples, _reporter())
     if out:
@@ -168,10 +169,8 @@ def bench(
 def compare(
     base: Annotated[Path, typer.Argument(metavar="BASE", help="the earlier bench.json")],
     new: Annotated[Path, typer.Argument(metavar="NEW", help="the later bench.json")],
-    max_ratio: Annotated[float, typer.Option("--max-ratio", min=1.0, help="allowed: so many times as slow")] = 1.10,
-    min_delta_us: Annotated[
-        float, typer.Option("--min-delta-us", min=0.0, help="a smaller change in µs is no regression")
-    ] = 2.0,
+    max_ratio: MaxRatio = 1.10,
+    min_delta_us: MinDelta = 2.0,
     out: Annotated[Path | None, typer.Option("--out", help="folder for compare.json, .md and .html")] = None,
     allow_inconclusive: AllowInconclusive = False,
     as_json: Json = False,
