@@ -4,10 +4,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from edgewright.benchmarks import bench_record, bench_report, compare_report
+from edgewright.benchmarks import bench_record
 from edgewright.benchmarks.bench_record import BenchRecord
 from edgewright.benchmarks.compare import Comparison, compare
 from edgewright.benchmarks.record import plain
+from edgewright.benchmarks.reports import bench_report, compare_report
 from edgewright.data.files import read_json, write_json, write_text
 from edgewright.errors import UsageError
 

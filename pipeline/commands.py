@@ -8,10 +8,10 @@ from typing import Any
 from rich.table import Table
 
 import edgewright
-from edgewright.benchmarks import bench_record, bench_report, bisection, machine
-from edgewright.benchmarks import report as reports
+from edgewright.benchmarks import bench_record, bisection, machine
 from edgewright.benchmarks.record import from_json, to_json
-from edgewright.benchmarks.report import Details
+from edgewright.benchmarks.reports import bench_report, run_report
+from edgewright.benchmarks.reports.run_report import Details
 from edgewright.compress.numerics import NUMERICS, SUPPORT, TARGETS
 from edgewright.compress.quantize import quantize
 from edgewright.data.files import read_json, write_atomically, write_text
@@ -77,9 +77,9 @@ def report(record: Path, out: Path | None) -> Shown:
     found = from_json(given, str(record))
     if out is not None:
         labels = tuple(next((cell.metrics.get("per_class", {}) for cell in found.cells if cell.metrics), {}))
-        page = reports.html(found, Details(labels)) if out.suffix == ".html" else reports.markdown(found)
+        page = run_report.html(found, Details(labels)) if out.suffix == ".html" else run_report.markdown(found)
         write_text(out, page)
-    return Shown(to_json(found), [reports.console(found)])
+    return Shown(to_json(found), [run_report.console(found)])
 
 
 def bisect(prepared: Prepared, target: str, numerics: str, reporter: Reporter) -> list[dict[str, Any]]:

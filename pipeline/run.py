@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from edgewright.benchmarks import report
 from edgewright.benchmarks.machine import fingerprint
 from edgewright.benchmarks.record import (
     Baseline,
@@ -21,7 +20,8 @@ from edgewright.benchmarks.record import (
     Timing,
     to_json,
 )
-from edgewright.benchmarks.report import Details, Difference
+from edgewright.benchmarks.reports import run_report
+from edgewright.benchmarks.reports.run_report import Details, Difference
 from edgewright.compress.numerics import SUPPORT, Numerics, Target
 from edgewright.data import sources
 from edgewright.data.files import read_json, size_bytes, write_json, write_text
@@ -94,8 +94,8 @@ def run(prepared: Prepared, out: Path, start: str | None, reporter: Reporter) ->
         golden=_golden_sets(prepared, shipped),
     )
     write_json(out / "record.json", to_json(record))
-    write_text(out / "report.md", report.markdown(record))
-    write_text(out / "report.html", report.html(record, _details(prepared, record, shipped)))
+    write_text(out / "report.md", run_report.markdown(record))
+    write_text(out / "report.html", run_report.html(record, _details(prepared, record, shipped)))
     return record
 
 

@@ -23,6 +23,13 @@ LIBRARIES: dict[Target, tuple[str, ...]] = {
 }
 _DATA = ("edgewright.data",)
 _PREDICT = ("edgewright.runtimes", "edgewright.data")
+_TIMING = tuple(
+    f"edgewright.benchmarks.{name}"
+    for name in (
+        *("latency", "worker", "once", "reference_workload", "validity", "intervals"),
+        *("load_time", "memory", "empty_graph", "peers.tfidf"),
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -153,7 +160,7 @@ def build(recipe: Recipe, task: Task, effort: Effort, build_folder: Path, report
         ),
         after=(*base, *exports.values(), baselines),
         settings={"timing": effort},
-        code=("edgewright.benchmarks", "edgewright.runtimes"),
+        code=(*_TIMING, "edgewright.runtimes"),
     )
     order = [data, tokenizer, *trained.values(), reference, *exports.values(), *checks.values(), baselines, timings]
     graph = Graph(build_folder, order, follower=rank() > 0)

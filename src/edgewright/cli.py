@@ -53,7 +53,7 @@ def run(
 ) -> None:
     """Train, export, verify, time and judge everything that a recipe names; write the bundle and the report."""
     from edgewright.benchmarks import record as records
-    from edgewright.benchmarks import report as reports
+    from edgewright.benchmarks.reports import run_report
     from edgewright.pipeline import run as runs
 
     prepared, reporter = _prepare(recipe, effort, build)
@@ -66,8 +66,8 @@ def run(
     if as_json:
         print(json.dumps(records.to_json(record), ensure_ascii=False, allow_nan=False))
     else:
-        _tables([reports.console(record)])
-        for line in reports.reasons(record):
+        _tables([run_report.console(record)])
+        for line in run_report.reasons(record):
             print(line)
         print(
             f"\nverdict: {record.verdict}\nbundle: {record.bundle or 'none: no cell may ship'}\nreport: {record.report}"

@@ -7,7 +7,7 @@ from types import ModuleType
 import pytest
 
 from edgewright.benchmarks.record import RunRecord
-from edgewright.benchmarks.report import Details
+from edgewright.benchmarks.reports.run_report import Details
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from edgewright.benchmarks.record import (
     SetResult,
     Timing,
 )
-from edgewright.benchmarks.report import Details, Difference
+from edgewright.benchmarks.reports.run_report import Details, Difference
 
 LABELS = ("low", "normal", "high", "critical")
 

@@ -5,11 +5,11 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from edgewright.benchmarks import bench_plots
-from edgewright.benchmarks.bench_figures import figure
-from edgewright.benchmarks.bench_report import both, markdown_of, render
 from edgewright.benchmarks.compare import Comparison, Row
-from edgewright.benchmarks.report import STYLES, WORDS, milliseconds
+from edgewright.benchmarks.reports import bench_plots
+from edgewright.benchmarks.reports.bench_report import both, markdown_of, render
+from edgewright.benchmarks.reports.figures import figure
+from edgewright.benchmarks.reports.run_report import STYLES, WORDS, milliseconds
 
 SERIES = {"text_to_label": "text → label", "inference": "inference"}
 

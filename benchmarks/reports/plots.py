@@ -10,8 +10,8 @@ from html import escape
 
 import numpy as np
 
-from edgewright.benchmarks import svg
 from edgewright.benchmarks.record import Interval
+from edgewright.benchmarks.reports import svg
 
 NARROW = 480  # below this width labels go above their bars, and points are numbered
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from edgewright.benchmarks import bench_report, compare_report, report
+from edgewright.benchmarks.reports import bench_report, compare_report, run_report
 from tests.benchmarks import sample_bench
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -55,7 +55,7 @@ Measured = dict[tuple[str, str, int], dict[str, Any]]  # by scheme, page and wid
 @pytest.fixture(scope="module")
 def pages(sample: ModuleType) -> dict[str, str]:
     return {
-        "run": report.html(sample.sample_record(), sample.sample_details()),
+        "run": run_report.html(sample.sample_record(), sample.sample_details()),
         "bench": bench_report.html(sample_bench.sample_bench(quiet=False)),
         "peers": bench_report.html(sample_bench.sample_peers()),
         "compare": compare_report.html(sample_bench.sample_comparison()),

@@ -11,9 +11,12 @@ from markupsafe import Markup
 from rich.table import Table
 from rich.text import Text
 
-from edgewright.benchmarks import bench_drawings
-from edgewright.benchmarks.bench_drawings import kinds_of, longest, peer_colour, runtime_colour
-from edgewright.benchmarks.bench_figures import (
+from edgewright.benchmarks.bench_record import BenchRecord, Operator, Roofline
+from edgewright.benchmarks.latency import QUIET_CPU_SHARE, QUIET_SPREAD
+from edgewright.benchmarks.record import Timing
+from edgewright.benchmarks.reports import drawings
+from edgewright.benchmarks.reports.drawings import kinds_of, longest, peer_colour, runtime_colour
+from edgewright.benchmarks.reports.figures import (
     NO_FIGURE,
     bounded,
     cell,
@@ -25,11 +28,8 @@ from edgewright.benchmarks.bench_figures import (
     tail,
     times,
 )
-from edgewright.benchmarks.bench_record import BenchRecord, Operator, Roofline
-from edgewright.benchmarks.latency import QUIET_CPU_SHARE, QUIET_SPREAD
-from edgewright.benchmarks.record import Timing
-from edgewright.benchmarks.report import PHONE, TEMPLATES, WIDE, megabytes, milliseconds, share
-from edgewright.benchmarks.standings import best_of_ours, sentences, standings
+from edgewright.benchmarks.reports.run_report import PHONE, TEMPLATES, WIDE, megabytes, milliseconds, share
+from edgewright.benchmarks.reports.standings import best_of_ours, sentences, standings
 
 NOT_AVAILABLE = "not available"
 NEAR, FAR = 2.0, 4.0  # times bound + empty call: within the first is good, beyond the second needs its explanation
@@ -89,17 +89,17 @@ def markdown(record: BenchRecord) -> str:
 
 def html(record: BenchRecord) -> str:
     """The whole page."""
-    drawings: dict[str, Callable[[BenchRecord, int], str]] = {
-        "text_plot": bench_drawings.text_to_label,
-        "blocks_plot": bench_drawings.blocks,
-        "lengths_plot": bench_drawings.lengths,
-        "throughput_plot": bench_drawings.throughput,
-        "stack_plot": bench_drawings.where_time_goes,
-        "roof_plot": bench_drawings.rooflines,
-        "peer_size_plot": bench_drawings.size_against_accuracy,
-        "peer_latency_plot": bench_drawings.latency_against_accuracy,
+    plots: dict[str, Callable[[BenchRecord, int], str]] = {
+        "text_plot": drawings.text_to_label,
+        "blocks_plot": drawings.blocks,
+        "lengths_plot": drawings.lengths,
+        "throughput_plot": drawings.throughput,
+        "stack_plot": drawings.where_time_goes,
+        "roof_plot": drawings.rooflines,
+        "peer_size_plot": drawings.size_against_accuracy,
+        "peer_latency_plot": drawings.latency_against_accuracy,
     }
-    return render("bench.html.j2", _context(record) | {name: both(draw, record) for name, draw in drawings.items()})
+    return render("bench.html.j2", _context(record) | {name: both(draw, record) for name, draw in plots.items()})
 
 
 def flags(timing: Timing) -> list[tuple[str, str, bool]]:

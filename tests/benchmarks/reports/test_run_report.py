@@ -8,9 +8,9 @@ from types import ModuleType
 import pytest
 from rich.console import Console
 
-from edgewright.benchmarks import report
 from edgewright.benchmarks.record import Cell, GateResult, Interval, RunRecord
-from edgewright.benchmarks.report import Details
+from edgewright.benchmarks.reports import run_report
+from edgewright.benchmarks.reports.run_report import Details
 
 
 class Balanced(HTMLParser):
@@ -39,7 +39,7 @@ class Balanced(HTMLParser):
 def _printed(record: RunRecord) -> str:
     console = Console(width=140)
     with console.capture() as capture:
-        console.print(report.console(record))
+        console.print(run_report.console(record))
     return capture.get()
 
 
@@ -58,23 +58,23 @@ def test_core_ml_is_never_timed_and_always_named_as_interpreted(record: RunRecor
 
 
 def test_reasons_are_given_for_all_that_is_no_pass(record: RunRecord) -> None:
-    lines = report.reasons(record)
+    lines = run_report.reasons(record)
     assert "onnx fp16: unsupported: ONNX Runtime's CPU kernels have no fp16" in lines
     assert any(line.startswith("onnx static_wi8_ai8: fail: label_agreement") for line in lines)
 
 
 def test_markdown_tables_have_as_many_cells_as_heads(record: RunRecord) -> None:
-    for table in re.findall(r"(?:^\|.*\n)+", report.markdown(record), re.MULTILINE):
+    for table in re.findall(r"(?:^\|.*\n)+", run_report.markdown(record), re.MULTILINE):
         assert len({line.count("|") for line in table.splitlines()}) == 1
 
 
 def test_markdown_names_loosened_gates_baselines_and_generated_data(record: RunRecord) -> None:
-    words = report.markdown(record)
+    words = run_report.markdown(record)
     assert "the task asks 0.995" in words and "TF-IDF word + character" in words and "**Generated data**" in words
 
 
 def test_the_page_is_well_formed_and_has_every_section(record: RunRecord, details: Details) -> None:
-    page = report.html(record, details)
+    page = run_report.html(record, details)
     reader = Balanced()
     reader.feed(page)
     assert not reader.open
@@ -87,49 +87,49 @@ def test_the_page_is_well_formed_and_has_every_section(record: RunRecord, detail
 
 
 def test_the_page_needs_no_network_and_no_script(record: RunRecord, details: Details) -> None:
-    page = report.html(record, details)
+    page = run_report.html(record, details)
     assert "<script" not in page and "http" not in page and "@import" not in page and "url(" not in page
 
 
 def test_texts_are_escaped(record: RunRecord, details: Details) -> None:
-    page = report.html(record, details)
+    page = run_report.html(record, details)
     assert "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt; &amp; &#34;call me&#34;" in page
 
 
 def test_texts_that_no_page_can_hold_are_shown_all_the_same() -> None:
-    assert report.visible("a\0b\x1b[31m\x7f\nc") == "a␀b␛[31m␡\nc"
-    report.visible("half a pair \ud83d").encode()
+    assert run_report.visible("a\0b\x1b[31m\x7f\nc") == "a␀b␛[31m␡\nc"
+    run_report.visible("half a pair \ud83d").encode()
 
 
 def test_labels_from_data_are_escaped_in_tables_and_plots(record: RunRecord, sample: ModuleType) -> None:
-    page = report.html(record, sample.sample_details(("<b>low</b>", "normal", "high", "critical")))
+    page = run_report.html(record, sample.sample_details(("<b>low</b>", "normal", "high", "critical")))
     assert "<b>low" not in page and "&lt;b&gt;low" in page
 
 
 def test_generated_data_is_called_so_and_real_data_is_not(record: RunRecord, details: Details) -> None:
     assert record.data is not None
     real = dataclasses.replace(record, data=dataclasses.replace(record.data, generated=False))
-    assert "Generated data." in report.html(record, details)
-    assert "Generated data." not in report.html(real, details)
+    assert "Generated data." in run_report.html(record, details)
+    assert "Generated data." not in run_report.html(real, details)
 
 
 def test_a_busy_machine_is_announced(record: RunRecord, details: Details) -> None:
     timing = record.cells[0].timing
-    assert timing is not None and "Busy machine" not in report.html(record, details)
+    assert timing is not None and "Busy machine" not in run_report.html(record, details)
     cell = dataclasses.replace(record.cells[0], timing=dataclasses.replace(timing, quiet=False))
-    assert "Busy machine" in report.html(dataclasses.replace(record, cells=(cell,)), details)
+    assert "Busy machine" in run_report.html(dataclasses.replace(record, cells=(cell,)), details)
 
 
 def test_many_classes_are_cut_to_the_most_confused(record: RunRecord, sample: ModuleType) -> None:
-    page = report.html(record, sample.sample_details(tuple(f"intent_{i}" for i in range(150))))
+    page = run_report.html(record, sample.sample_details(tuple(f"intent_{i}" for i in range(150))))
     assert "12 of 150 classes" in page and "The other 138 classes" in page
 
 
 def test_a_record_with_nothing_measured_still_makes_a_report() -> None:
     record = RunRecord("r.toml", "t", "fail", None, None, (Cell("onnx", "fp32", "fail", reason="no kernel for X"),))
-    page = report.html(record, Details(labels=()))
+    page = run_report.html(record, Details(labels=()))
     assert "no kernel for X" in page and "<svg" not in page
-    assert "no kernel for X" in report.markdown(record)
+    assert "no kernel for X" in run_report.markdown(record)
 
 
 @pytest.mark.parametrize(
@@ -144,18 +144,18 @@ def test_a_record_with_nothing_measured_still_makes_a_report() -> None:
     ],
 )
 def test_a_latency_is_written_with_its_bounds(interval: Interval, words: str) -> None:
-    assert report.milliseconds(interval, bounds=True) == words
+    assert run_report.milliseconds(interval, bounds=True) == words
 
 
 @pytest.mark.parametrize(
     ("size", "words"), [(351_000, "0.35 MB"), (31_400, "31 kB"), (39_110_428, "39.1 MB"), (None, "–")]
 )
 def test_a_size_is_written_in_decimal_megabytes(size: int | None, words: str) -> None:
-    assert report.megabytes(size) == words
+    assert run_report.megabytes(size) == words
 
 
 def test_a_share_just_below_one_is_not_rounded_to_one() -> None:
-    assert (report.share(0.9996), report.share(1.0), report.share(0.9413)) == ("0.9996", "1.000", "0.941")
+    assert (run_report.share(0.9996), run_report.share(1.0), run_report.share(0.9413)) == ("0.9996", "1.000", "0.941")
 
 
 @pytest.mark.parametrize(
@@ -169,4 +169,4 @@ def test_a_share_just_below_one_is_not_rounded_to_one() -> None:
     ],
 )
 def test_a_gate_is_written_in_its_unit(gate: GateResult, bound: str, measured: str) -> None:
-    assert (report.bound(gate), report.measured(gate)) == (bound, measured)
+    assert (run_report.bound(gate), run_report.measured(gate)) == (bound, measured)

@@ -5,10 +5,10 @@ Each function takes the record and a width in pixels, and gives "" where there i
 
 from collections.abc import Sequence
 
-from edgewright.benchmarks import bench_plots, plots
-from edgewright.benchmarks.bench_figures import count, memory, microseconds
 from edgewright.benchmarks.bench_record import BenchRecord, PeerResult, Roofline, Timed
-from edgewright.benchmarks.report import milliseconds, share
+from edgewright.benchmarks.reports import bench_plots, plots
+from edgewright.benchmarks.reports.figures import count, memory, microseconds
+from edgewright.benchmarks.reports.run_report import milliseconds, share
 
 RUNTIMES = ("executorch", "litert", "coreml", "onnx")
 KINDS = ("conv", "linear", "gather", "quantize", "elementwise", "reduce", "move", "other")  # the order of a stack

@@ -16,8 +16,8 @@ from markupsafe import Markup
 from rich.table import Table
 from rich.text import Text
 
-from edgewright.benchmarks import plots
 from edgewright.benchmarks.record import Cell, GateResult, Interval, RunRecord, Verdict
+from edgewright.benchmarks.reports import plots
 from edgewright.train import metrics
 
 TEMPLATES = Path(__file__).parent / "templates"

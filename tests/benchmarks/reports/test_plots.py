@@ -6,8 +6,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from edgewright.benchmarks import plots, svg
 from edgewright.benchmarks.record import Interval
+from edgewright.benchmarks.reports import plots, svg
 
 SVG = "{http://www.w3.org/2000/svg}"
 WIDTHS = (340, 920)

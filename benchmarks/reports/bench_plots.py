@@ -10,9 +10,9 @@ from html import escape
 
 import numpy as np
 
-from edgewright.benchmarks import svg
-from edgewright.benchmarks.plots import NARROW
 from edgewright.benchmarks.record import Interval, Verdict
+from edgewright.benchmarks.reports import svg
+from edgewright.benchmarks.reports.plots import NARROW
 from edgewright.benchmarks.validity import DISTURBED
 
 

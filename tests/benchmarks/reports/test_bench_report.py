@@ -11,18 +11,11 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from edgewright.benchmarks import (
-    bench_drawings,
-    bench_figures,
-    bench_plots,
-    bench_record,
-    bench_report,
-    compare_report,
-    standings,
-)
+from edgewright.benchmarks import bench_record
 from edgewright.benchmarks.bench_record import BenchRecord, Length, PeerResult, Roofline
 from edgewright.benchmarks.compare import Comparison, compare
 from edgewright.benchmarks.record import Interval
+from edgewright.benchmarks.reports import bench_plots, bench_report, compare_report, drawings, figures, standings
 from edgewright.data.files import read_json, write_json
 from tests.benchmarks import sample_bench
 
@@ -367,7 +360,7 @@ def test_a_stack_is_as_long_as_what_was_measured_and_no_shorter() -> None:
 
 def _stack_length(roofline: Roofline) -> float:
     artifact = dataclasses.replace(sample_bench.sample_bench().artifacts[0], roofline=(roofline,))
-    stack = bench_drawings.stack(artifact, roofline)
+    stack = drawings.stack(artifact, roofline)
     assert stack.bound == pytest.approx(roofline.bound_us + (roofline.empty_call_us or 0))
     return sum(value for _, value, _ in stack.parts)
 
@@ -384,21 +377,21 @@ def test_one_length_draws_no_line() -> None:
     ("value", "words"), [(0.42, "0.42 µs"), (3.14, "3.1 µs"), (38.4, "38 µs"), (2100.0, "2.1 ms"), (None, "–")]
 )
 def test_microseconds_have_two_digits(value: float | None, words: str) -> None:
-    assert bench_figures.microseconds(value) == words
+    assert figures.microseconds(value) == words
 
 
 @pytest.mark.parametrize(
     ("value", "words"), [(712, "712"), (38_400, "38.4 k"), (1_240_000, "1.24 M"), (32_810_000, "32.8 M"), (0, "0")]
 )
 def test_counts_have_three_digits(value: int, words: str) -> None:
-    assert bench_figures.count(value) == words
+    assert figures.count(value) == words
 
 
 @pytest.mark.parametrize(
     ("value", "words"), [(1.0, "1.00 ×"), (0.9988, "0.9988 ×"), (1.52, "1.52 ×"), (27.3, "27 ×"), (None, "–")]
 )
 def test_a_ratio_is_never_rounded_to_one(value: float | None, words: str) -> None:
-    assert bench_figures.times(value) == words
+    assert figures.times(value) == words
 
 
 @pytest.mark.parametrize(
@@ -413,7 +406,7 @@ def test_a_ratio_is_never_rounded_to_one(value: float | None, words: str) -> Non
     ],
 )
 def test_narrow_bounds_are_told_apart(interval: Interval, words: str) -> None:
-    assert bench_figures.bounded(interval) == words
+    assert figures.bounded(interval) == words
 
 
 @pytest.mark.parametrize(
@@ -425,8 +418,8 @@ def test_narrow_bounds_are_told_apart(interval: Interval, words: str) -> None:
     ],
 )
 def test_times_are_written_in_utc(created: str, words: str) -> None:
-    assert bench_figures.moment(created) == words
+    assert figures.moment(created) == words
 
 
 def test_markdown_cells_hold_no_bars_and_no_tags() -> None:
-    assert bench_figures.cell("a|b <i>\nc & d") == "a\\|b &lt;i> c &amp; d"
+    assert figures.cell("a|b <i>\nc & d") == "a\\|b &lt;i> c &amp; d"

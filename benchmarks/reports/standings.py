@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edgewright.benchmarks.bench_figures import times
 from edgewright.benchmarks.bench_record import BenchRecord, PeerResult, Series
-from edgewright.benchmarks.report import megabytes, milliseconds, share
+from edgewright.benchmarks.reports.figures import times
+from edgewright.benchmarks.reports.run_report import megabytes, milliseconds, share
 
 
 @dataclass(frozen=True)
