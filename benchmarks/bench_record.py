@@ -166,7 +166,7 @@ class PeerResult:
     """One way to get from a text to a label, on the same rows and in the same turns as the others.
 
     ours: made by edgewright. shipped_bytes: all files that a prediction needs beside the libraries. note: how it was
-    made, or why there is no figure. accuracy: of the in-scope test rows.
+    made, or why there is no figure. accuracy: of the in-scope test rows, `rows` of them.
     """
 
     name: str
@@ -176,6 +176,7 @@ class PeerResult:
     shipped_bytes: int | None = None
     text_to_label: Series | None = None
     note: str = ""
+    rows: int | None = None
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,7 @@ def run(prepared: Prepared, out: Path, reporter: Reporter, peers: Collection[str
         places = np.linspace(0, len(test.texts) - 1, min(TIMED_TEXTS, len(test.texts))).round().astype(int)
         texts = [test.texts[place] for place in places]
         said = write_texts(texts, Path(scratch) / "texts.json")
-        results: list[PeerResult | Timable] = [_ours(prepared, cell, said) for cell in ours]
+        results: list[PeerResult | Timable] = [_ours(prepared, cell, said, len(test.texts)) for cell in ours]
         for name, stage in stages.items():
             if name in peers:
                 results.append(_peer(prepared, graph, name, stage, test, said, reporter))
@@ -280,7 +280,7 @@ def _our_stages(prepared: Prepared) -> dict[tuple[Target, Numerics], tuple[Stage
     return {cell: (plan.exports[cell], plan.checks[cell]) for cell in wanted if cell in plan.exports}
 
 
-def _ours(prepared: Prepared, cell: tuple[Target, Numerics], said: Path) -> Timable:
+def _ours(prepared: Prepared, cell: tuple[Target, Numerics], said: Path, rows: int) -> Timable:
     """One of our files as its bundle ships it: the very cell that the run's own record judges."""
     plan, (target, numerics) = prepared.plan, cell
     made, learnt = plan.graph.folder(plan.exports[cell]), plan.learnt()
@@ -297,6 +297,7 @@ def _ours(prepared: Prepared, cell: tuple[Target, Numerics], said: Path) -> Tima
             macro_f1=checked["macro_f1"],
             shipped_bytes=bundles.shipped_bytes(artifact.size_bytes, words, learnt.labels()),
             note="as its bundle ships it",
+            rows=rows,
         ),
     )
 
@@ -324,6 +325,7 @@ def _peer(
             macro_f1=metrics.macro_f1(counts),
             shipped_bytes=shipped_bytes(folder),
             note=kind.made,
+            rows=len(test.texts),
         ),
     )
 

@@ -1,5 +1,6 @@
 """How ours stands among its peers: the ratios of one run, and where ours loses, said in sentences."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -60,12 +61,16 @@ def sentences(record: BenchRecord) -> list[str]:
     best, rows = best_of_ours(record), [row for row in standings(record) if not row.peer.ours]
     found = []
     if best.accuracy:
-        above = [f"{row.peer.name} ({share(row.peer.accuracy)})" for row in rows if (row.accuracy or 0) > 1]
+        above = [
+            f"{row.peer.name} ({share(row.peer.accuracy)}{_doubt(_by_chance(row.peer, best.accuracy))})"
+            for row in rows
+            if (row.accuracy or 0) > 1
+        ]
         found.append(_loses(f"More accurate than ours ({share(best.accuracy.accuracy)})", above))
     if best.latency and best.latency.text_to_label:
         below = [
             f"{row.peer.name} ({milliseconds(row.peer.text_to_label.p50_ms)}, {times(row.latency)}"
-            f"{', within the noise' if _overlapping(row.peer.text_to_label, best.latency.text_to_label) else ''})"
+            f"{_doubt(_overlapping(row.peer.text_to_label, best.latency.text_to_label))})"
             for row in rows
             if row.peer.text_to_label and row.latency is not None and row.latency < 1
         ]
@@ -97,6 +102,19 @@ def _overlapping(a: Series, b: Series) -> bool:
         for found in (a.normalised_p50, b.normalised_p50)
     )
     return low <= other_high and other_low <= high
+
+
+def _by_chance(a: PeerResult, b: PeerResult) -> bool:
+    """Whether other rows of the same kind could turn the two accuracies round: they are less than 1.96 standard errors
+    of two independent samples apart. The rows are the same for both, so this doubts rather too much."""
+    if a.accuracy is None or b.accuracy is None or not a.rows or not b.rows:
+        return False
+    variance = sum(p.accuracy * (1 - p.accuracy) / p.rows for p in (a, b) if p.accuracy is not None and p.rows)
+    return abs(a.accuracy - b.accuracy) < 1.96 * math.sqrt(variance)
+
+
+def _doubt(doubtful: bool) -> str:
+    return ", within the noise" if doubtful else ""
 
 
 def _better(peer: PeerResult, ours: PeerResult) -> bool:

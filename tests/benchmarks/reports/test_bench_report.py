@@ -274,6 +274,17 @@ def test_a_faster_peer_within_the_noise_is_called_so() -> None:
     assert "near (0.047 ms, 0.9979 ×, within the noise)" in said[1]
 
 
+@pytest.mark.parametrize(("rows", "doubtful"), [(2000, True), (200_000, False)])
+def test_a_lead_in_accuracy_is_doubted_where_the_rows_are_few(rows: int, doubtful: bool) -> None:
+    record = sample_bench.sample_peers()
+    ours = max((peer for peer in record.peers if peer.ours), key=lambda peer: peer.accuracy or 0)
+    assert ours.accuracy is not None
+    counted = dataclasses.replace(ours, rows=rows)
+    ahead = PeerResult("ahead", False, ours.accuracy + 0.005, rows=rows)
+    said = standings.sentences(dataclasses.replace(record, peers=(counted, ahead)))[0]
+    assert "ahead (" in said and ("within the noise" in said) is doubtful
+
+
 def test_peers_without_ours_or_figures_make_a_report() -> None:
     record = sample_bench.sample_peers()
     bare = dataclasses.replace(record, peers=(PeerResult("only", False, note="no library"),))
