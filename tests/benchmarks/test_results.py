@@ -1,0 +1,79 @@
+"""What is committed under benchmarks/results/ is what the tools wrote, and README.md says the same."""
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from edgewright.benchmarks import bench_record, publish, record
+from edgewright.benchmarks.bench_record import SCHEMA_FILE, BenchRecord
+from edgewright.benchmarks.compare import compare
+from edgewright.benchmarks.reports import bench_report, compare_report, run_report
+from edgewright.data.files import read_json
+
+RUNS = ("urgency", "intent", "banking", "intent_cnn")  # in README's order
+BENCHES = ("intent-bench", "intent_cnn-bench", "intent-peers", "banking-peers", "repeat-first", "repeat-second")
+HOUR_SECONDS = 3600
+
+
+def path(name: str, ending: str = "json") -> Path:
+    return publish.RESULTS / f"{name}.{ending}"
+
+
+def bench(name: str) -> BenchRecord:
+    return bench_record.from_json(read_json(path(name)), name)
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_run_is_a_record_with_its_report(name: str) -> None:
+    found = record.from_json(read_json(path(name)), name)
+    assert path(name, "md").read_text(encoding="utf-8") == run_report.markdown(found)
+
+
+@pytest.mark.parametrize("name", BENCHES)
+def test_a_bench_fits_the_schema(name: str) -> None:
+    jsonschema.validate(read_json(path(name)), json.loads(SCHEMA_FILE.read_text(encoding="utf-8")))
+    assert bench(name).machine.git_dirty is False  # the code that measured can be looked at
+
+
+@pytest.mark.parametrize("name", [name for name in BENCHES if not name.startswith("repeat")])
+def test_a_bench_has_its_report(name: str) -> None:
+    assert path(name, "md").read_text(encoding="utf-8") == bench_report.markdown(bench(name))
+
+
+def test_two_runs_an_hour_apart_agree_within_a_tenth() -> None:
+    first, second = bench("repeat-first"), bench("repeat-second")
+    apart = datetime.fromisoformat(second.created) - datetime.fromisoformat(first.created)
+    assert apart.total_seconds() >= HOUR_SECONDS
+    compared = compare(first, second)
+    assert compared.same_machine and len(compared.rows) == 6
+    assert all(0.9 <= row.ratio.value <= 1.1 for row in compared.rows), [row.ratio for row in compared.rows]
+    for before, after in zip(first.artifacts, second.artifacts, strict=True):
+        for one, other in zip(before.lengths, after.lengths, strict=True):
+            assert 0.9 <= other.normalised_p50.value / one.normalised_p50.value <= 1.1
+    assert path("repeat", "md").read_text(encoding="utf-8") == compare_report.markdown(compared)
+
+
+@pytest.mark.parametrize("name", ["intent-bench", "intent_cnn-bench"])
+def test_int8_is_within_twice_the_bound_in_the_best_runtime_and_what_is_far_is_explained(name: str) -> None:
+    rooflines: dict[int, list[Any]] = {}
+    for artifact in bench(name).artifacts:
+        assert "wi8" in artifact.numerics
+        for one in artifact.roofline:
+            rooflines.setdefault(one.length, []).append(one)
+    assert set(rooflines) == {8, 16, 32}
+    for found in rooflines.values():
+        assert len(found) == 3
+        assert min(one.ratio for one in found) <= 2
+        assert all(one.ratio <= 4 or one.explanation for one in found)
+
+
+def test_readme_shows_the_committed_figures() -> None:
+    readme = (publish.ROOT / "README.md").read_text(encoding="utf-8")
+    runs = [record.from_json(read_json(path(name)), name) for name in RUNS]
+    peers = [bench(name) for name in BENCHES if name.endswith("-peers")]
+    assert publish.with_table(readme, "results", publish.table(runs)) == readme
+    assert publish.with_table(readme, "peers", publish.peers_table(peers)) == readme
