@@ -74,9 +74,9 @@ def peers_table(records: list[BenchRecord]) -> str:
 
 
 def table(records: list[RunRecord]) -> str:
-    """Markdown: one line for each target's int8 cell, and one for the best linear baseline of each task."""
+    """Markdown: one line for each target's int8 cell, and one for the best linear baseline of each recipe."""
     lines = [
-        "| task | target | numerics | shipped | accuracy | agreement | inference p50 | text → label p50 | verdict |",
+        "| recipe | target | numerics | shipped | accuracy | agreement | inference p50 | text → label p50 | verdict |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for record in records:
@@ -88,12 +88,12 @@ def table(records: list[RunRecord]) -> str:
                 else f"{milliseconds(cell.p50_ms)} | {milliseconds(cell.text_to_label_p50_ms)}"
             )
             lines.append(
-                f"| {record.task} | {cell.target} | {cell.numerics} | {megabytes(cell.shipped_bytes)} | "
+                f"| {record.recipe} | {cell.target} | {cell.numerics} | {megabytes(cell.shipped_bytes)} | "
                 f"{share(cell.accuracy)} | {share(cell.label_agreement)} | {times} | {cell.verdict}{note} |"
             )
         best = max(record.baselines, key=lambda one: ("TF-IDF" in one.name, one.accuracy or 0))
         lines.append(
-            f"| {record.task} | – | {best.name} | {megabytes(best.size_bytes)} | {share(best.accuracy)} | – | – | "
+            f"| {record.recipe} | – | {best.name} | {megabytes(best.size_bytes)} | {share(best.accuracy)} | – | – | "
             f"{milliseconds(best.text_to_label_p50_ms)} | baseline |"
         )
     return "\n".join(lines)
