@@ -19,9 +19,12 @@ def read(path: Path) -> BenchRecord:
     """The bench record in a file.
 
     Raises:
-        DamagedFileError: it is missing, no JSON, or no such record.
+        DamagedFileError: it is missing, no JSON, or no such record. UsageError: it is the record of a run.
     """
-    return bench_record.from_json(read_json(path), str(path))
+    given = read_json(path)
+    if isinstance(given, dict) and "recipe" in given and "cells" in given:
+        raise UsageError(f"{path}: is the record of a run; give a bench.json, which edgewright bench --out writes")
+    return bench_record.from_json(given, str(path))
 
 
 def thread_counts(given: str) -> tuple[int, ...]:
@@ -34,6 +37,16 @@ def thread_counts(given: str) -> tuple[int, ...]:
     if not all(part.strip().isdecimal() and 1 <= int(part) <= MOST_THREADS for part in parts):
         raise UsageError(f"--threads: '{given}' is no list of numbers from 1 to {MOST_THREADS}, such as 1,2,4")
     return tuple(sorted({int(part) for part in parts}))
+
+
+def make_folder(out: Path) -> Path:
+    """The folder for what will be measured, made now: one that cannot be written is told before the work.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    return out
 
 
 def write(record: BenchRecord, folder: Path) -> None:

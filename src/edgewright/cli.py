@@ -153,7 +153,7 @@ def bench(
     wanted = bundle_bench.FULL if full else bundle_bench.Wanted()
     if threads is not None:
         wanted = replace(wanted, threads=bench_commands.thread_counts(threads))
-    samples = out / "samples.npz" if out else None
+    samples = bench_commands.make_folder(out) / "samples.npz" if out else None
     record = bundle_bench.bench(find(bundle), data, runtime, wanted, _effort(effort), samples, _reporter())
     if out:
         bench_commands.write(record, out)
@@ -198,7 +198,7 @@ def peers(
     from edgewright.pipeline import bench_commands, peer_bench
 
     prepared, reporter = _prepare(recipe, effort, build)
-    record = peer_bench.run(prepared, out, reporter)
+    record = peer_bench.run(prepared, bench_commands.make_folder(out), reporter)
     bench_commands.write(record, out)
     if as_json:
         print(json.dumps(bench_record.to_json(record), ensure_ascii=False, allow_nan=False))

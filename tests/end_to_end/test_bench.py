@@ -173,3 +173,15 @@ def test_thread_counts_that_make_no_sense_are_refused(small_run: Run, threads: s
 
 def test_a_bundle_with_nothing_to_time_is_refused(small_run: Run) -> None:
     refused(edgewright("bench", small_run.bundle, "--runtime", "coreml"), 2, "Apple")
+
+
+def test_the_record_of_a_run_is_no_base(small_run: Run) -> None:
+    record = small_run.out / "record.json"
+    refused(edgewright("bench", small_run.bundle, "--against", record), 2, "is the record of a run", "bench.json")
+
+
+def test_a_folder_that_cannot_be_made_is_told_before_the_work(small_run: Run, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = edgewright("bench", small_run.bundle, "--out", tmp_path / "file" / "out")
+    refused(done, 3, "file")
+    assert "blocks in turn" not in done.stderr
