@@ -58,7 +58,10 @@ def compare(base: BenchRecord, new: BenchRecord, max_ratio: float = 1.10, min_de
         )
     if (base.texts, base.texts_from) != (new.texts, new.texts_from):
         notes.append(f"Other texts were timed: {base.texts} from {base.texts_from}; {new.texts} from {new.texts_from}.")
+    if base.task != new.task:
+        notes.append(f"Two tasks: {base.task}; {new.task}.")
     comparable = same and not notes
+    notes += _other_libraries(base, new)
     before, after = dict(_series(base)), dict(_series(new))
     rows = tuple(
         _row(*key, before[key], after[key], max_ratio, min_delta_us, comparable) for key in before if key in after
@@ -97,6 +100,14 @@ def _machine(record: BenchRecord) -> tuple[object, ...]:
     """What must be the same for times to compare."""
     machine = record.machine
     return machine.cpu, machine.architecture, machine.usable_cores, machine.cpu_flags
+
+
+def _other_libraries(base: BenchRecord, new: BenchRecord) -> list[str]:
+    """A change of these is judged like one of the code: here is where to look for its cause."""
+    before, after = base.machine.versions, new.machine.versions
+    changed = [name for name in before if name in after and before[name] != after[name]]
+    said = ", ".join(f"{name} {before[name]} → {after[name]}" for name in changed)
+    return [f"Other versions of libraries: {said}."] if said else []
 
 
 def _row(

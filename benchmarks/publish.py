@@ -80,6 +80,7 @@ def table(records: list[RunRecord]) -> str:
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for record in records:
+        recipe = record.recipe if record.effort == "normal" else f"{record.recipe} (effort {record.effort})"
         for cell in int8_cells(record):
             note = " (reference interpreter)" if cell.target == "coreml" else ""
             times = (
@@ -88,12 +89,12 @@ def table(records: list[RunRecord]) -> str:
                 else f"{milliseconds(cell.p50_ms)} | {milliseconds(cell.text_to_label_p50_ms)}"
             )
             lines.append(
-                f"| {record.recipe} | {cell.target} | {cell.numerics} | {megabytes(cell.shipped_bytes)} | "
+                f"| {recipe} | {cell.target} | {cell.numerics} | {megabytes(cell.shipped_bytes)} | "
                 f"{share(cell.accuracy)} | {share(cell.label_agreement)} | {times} | {cell.verdict}{note} |"
             )
         best = max(record.baselines, key=lambda one: ("TF-IDF" in one.name, one.accuracy or 0))
         lines.append(
-            f"| {record.recipe} | – | {best.name} | {megabytes(best.size_bytes)} | {share(best.accuracy)} | – | – | "
+            f"| {recipe} | – | {best.name} | {megabytes(best.size_bytes)} | {share(best.accuracy)} | – | – | "
             f"{milliseconds(best.text_to_label_p50_ms)} | baseline |"
         )
     return "\n".join(lines)

@@ -10,7 +10,7 @@ from edgewright.benchmarks import latency
 from edgewright.benchmarks.batched import FREE_BATCH, batched_artifact
 from edgewright.benchmarks.bench_record import Throughput
 from edgewright.benchmarks.job_files import Arrays, write_inputs
-from edgewright.benchmarks.latency import Effort, Job
+from edgewright.benchmarks.latency import Effort, Job, Results
 from edgewright.benchmarks.record import Interval
 from edgewright.runtimes.bundle import Bundle, BundleArtifact
 
@@ -23,8 +23,8 @@ def measure(
     effort: Effort,
     folder: Path,
     progress: Callable[[int, int], None] | None = None,
-) -> dict[tuple[str, str], list[Throughput]]:
-    """Throughput by target and numerics, at the bucket that most rows fall into.
+) -> tuple[dict[tuple[str, str], list[Throughput]], Results]:
+    """Throughput by target and numerics, at the bucket that most rows fall into; and what was timed for it.
 
     A target with fixed shapes gets a file for each batch, made from the bundle's float model; what cannot be made
     (static int8 would need calibration rows) is not measured.
@@ -33,12 +33,12 @@ def measure(
         rows: (1, bucket[, K]) inputs. folder: for files that are needed meanwhile. progress: as in latency.measure.
     """
     if not batches:
-        return {}
+        return {}, {}
     length = Counter(row.shape[1] for row in rows).most_common(1)[0][0]
     fitting = [row for row in rows if row.shape[1] == length]
     jobs = [_job(bundle, artifact, batches, length, fitting, folder) for artifact in artifacts]
     taken = latency.measure(jobs, effort, progress)
-    return {
+    found: dict[tuple[str, str], list[Throughput]] = {
         (artifact.target, artifact.numerics): [
             Throughput(batch, length, rows_per_second(batch, series.series.p50_ms), calls=1)
             for batch in batches
@@ -46,6 +46,7 @@ def measure(
         ]
         for artifact, job in zip(artifacts, jobs, strict=True)
     }
+    return found, taken
 
 
 def _job(
@@ -57,7 +58,7 @@ def _job(
     folder: Path,
 ) -> Job:
     """One series a batch, each on its own file."""
-    name = f"{artifact.target} {artifact.numerics}"
+    name = f"{artifact.target} {artifact.numerics}, batches"
     paths: dict[str, Path] = {}
     stacks: dict[str, list[Arrays]] = {}
     for batch in batches:

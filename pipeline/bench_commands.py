@@ -6,7 +6,7 @@ from typing import Any
 
 from edgewright.benchmarks import bench_record
 from edgewright.benchmarks.bench_record import BenchRecord
-from edgewright.benchmarks.compare import Comparison, compare
+from edgewright.benchmarks.compare import Comparison
 from edgewright.benchmarks.record import plain
 from edgewright.benchmarks.reports import bench_report, compare_report
 from edgewright.data.files import read_json, write_json, write_text
@@ -56,14 +56,6 @@ def write(record: BenchRecord, folder: Path) -> None:
     write_text(folder / f"{record.kind}.html", bench_report.html(record))
 
 
-def console(record: BenchRecord) -> list[Any]:
-    return list(bench_report.console(record))
-
-
-def compared(base: BenchRecord, new: BenchRecord, max_ratio: float, min_delta_us: float) -> Comparison:
-    return compare(base, new, max_ratio, min_delta_us)
-
-
 def comparison_json(comparison: Comparison) -> dict[str, Any]:
     """The comparison as plain values, without the two records: these lie in files of their own."""
     values = {key: value for key, value in plain(asdict(comparison)).items() if key not in ("base", "new")}
@@ -72,10 +64,6 @@ def comparison_json(comparison: Comparison) -> dict[str, Any]:
         "new": _origin(comparison.new),
         **values,
     }
-
-
-def comparison_console(comparison: Comparison) -> list[Any]:
-    return list(compare_report.console(comparison))
 
 
 def write_comparison(comparison: Comparison, folder: Path) -> None:

@@ -33,7 +33,7 @@ from edgewright.export.bundle import shipped_bytes
 from edgewright.pipeline.bundle_data import chosen
 from edgewright.pipeline.progress import Reporter
 from edgewright.pipeline.recipe import Effort
-from edgewright.pipeline.timing import NOT_TIMED, TIMED_TEXTS
+from edgewright.pipeline.timing import NOT_TIMED, timed_texts
 from edgewright.runtimes import Runtime
 from edgewright.runtimes import bundle as bundles
 from edgewright.runtimes.bundle import Bundle, BundleArtifact
@@ -100,7 +100,7 @@ def bench(
         taken = _measure([*jobs, *empty.values()], effort, reporter, "latency, blocks in turn")
         with reporter.bar("throughput, files and blocks in turn", 1) as bar:
             rows = [pad_to_bucket(one, bundle.lengths) for one in ids]
-            batches = throughput.measure(
+            batches, together = throughput.measure(
                 bundle, timed, wanted.batches, rows, effort, folder, lambda done, total: bar.update(done, total=total)
             )
         counter = energy.package_counter() if wanted.energy else None
@@ -121,13 +121,16 @@ def bench(
                             peak_memory_bytes=memory.measure(alone, empty.get(artifact.target), effort),
                             throughput=tuple(batches.get((artifact.target, artifact.numerics), ())),
                             energy=_energy(job, effort, counter.name) if counter else None,
-                            roofline=_rooflines(alone, one, taken, empty, peaks, effort) if peaks else (),
+                            # the peaks are those of one thread
+                            roofline=_rooflines(alone, one, taken, empty, peaks, effort)
+                            if peaks and threads == 1
+                            else (),
                         )
                     found.append(one)
                 bar.update(number, job.name)
         runtimes = tuple(_runtime(target, jobs, taken, empty) for target in dict.fromkeys(a.target for a in timed))
         if raw is not None:
-            latency.write_raw(taken, raw)
+            latency.write_raw(taken | together, raw)
     return BenchRecord(
         kind="bench",
         subject=bundle.name,
@@ -147,14 +150,13 @@ def bench(
 
 
 def _texts(bundle: Bundle, data: Path | None) -> tuple[list[str], str]:
-    """At most 256 texts, evenly spread over the rows."""
+    """The texts that are timed, and where they are from."""
     if data is None:
         return [golden.text for golden in bundle.golden()], "golden vectors of the bundle"
     texts = [row.text for row in read_rows(data) if row.text is not None]
     if not texts:
         raise DataError(f"{data}: holds no row with a text; give a file of rows with the field 'text'")
-    picked = np.linspace(0, len(texts) - 1, min(TIMED_TEXTS, len(texts))).round().astype(int)
-    return [texts[i] for i in picked], data.name
+    return timed_texts(texts), data.name
 
 
 def _by_length(bundle: Bundle, ids: Sequence[np.ndarray]) -> dict[str, list[Arrays]]:

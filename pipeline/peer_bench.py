@@ -29,7 +29,7 @@ from edgewright.pipeline.graph import Graph, Stage, Step
 from edgewright.pipeline.progress import Reporter
 from edgewright.pipeline.recipe import Effort
 from edgewright.pipeline.run import Prepared
-from edgewright.pipeline.timing import NOT_TIMED, TIMED_TEXTS
+from edgewright.pipeline.timing import NOT_TIMED, timed_texts
 from edgewright.runtimes.native_log import quiet_stderr
 from edgewright.train import metrics
 
@@ -62,8 +62,7 @@ def run(prepared: Prepared, out: Path, reporter: Reporter, peers: Collection[str
     _make(graph, [prepared.plan.reference.name, *needed], reporter)
     with tempfile.TemporaryDirectory() as scratch:  # texts of a data set stay out of what is kept
         test = rows_of(prepared, "test", effort=prepared.effort)
-        places = np.linspace(0, len(test.texts) - 1, min(TIMED_TEXTS, len(test.texts))).round().astype(int)
-        texts = [test.texts[place] for place in places]
+        texts = timed_texts(test.texts)
         said = write_texts(texts, Path(scratch) / "texts.json")
         results: list[PeerResult | Timable] = [_ours(prepared, cell, said, len(test.texts)) for cell in ours]
         for name, stage in stages.items():

@@ -27,7 +27,7 @@ from edgewright.pipeline.recipe import Effort, Recipe
 from edgewright.runtimes.predictor import pad_to_bucket
 from edgewright.train import metrics
 
-TIMED_TEXTS = 256  # test texts that the timed calls cycle through
+TIMED_TEXTS = 256
 NOT_TIMED: tuple[Target, ...] = ("coreml",)  # a reference interpreter: its time says nothing about a device
 
 
@@ -48,6 +48,12 @@ class Made:
         return self.folder / f"{self.target}-{self.numerics}{SUFFIX[self.target]}"
 
 
+def timed_texts(texts: Sequence[str]) -> list[str]:
+    """At most 256 of the texts, evenly spread: what timed calls cycle through."""
+    chosen = np.linspace(0, len(texts) - 1, min(TIMED_TEXTS, len(texts))).round().astype(int)
+    return [texts[i] for i in chosen]
+
+
 def make_timings(
     recipe: Recipe,
     task: Task,
@@ -62,8 +68,7 @@ def make_timings(
     each baseline that make_baselines left its text → label latency. samples.npz: every sample."""
     words = learnt.words()
     test = learn.evaluation_rows(recipe, task, "test", learnt.labels(), effort)
-    chosen = np.linspace(0, len(test.texts) - 1, min(TIMED_TEXTS, len(test.texts))).round().astype(int)
-    texts = [test.texts[i] for i in chosen]
+    texts = timed_texts(test.texts)
     calls = [(pad_to_bucket(tokenizers.pieces(words, text)[0], recipe.export.lengths),) for text in texts]
     inputs = write_inputs({"inference": calls}, folder / "inputs.npz")
     said = write_texts(texts, folder / "texts.json")

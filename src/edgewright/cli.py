@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 import warnings
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -145,7 +146,8 @@ def bench(
     as_json: Json = False,
 ) -> None:
     """Time the artifacts of a bundle, and judge them by an earlier record: exit code 1 says that one got slower."""
-    from edgewright.benchmarks import bench_record
+    from edgewright.benchmarks import bench_record, compare
+    from edgewright.benchmarks.reports import bench_report
     from edgewright.pipeline import bench_commands, bundle_bench
     from edgewright.runtimes.bundle import find
 
@@ -160,9 +162,9 @@ def bench(
     if as_json:
         print(json.dumps(bench_record.to_json(record), ensure_ascii=False, allow_nan=False))
     else:
-        _tables(bench_commands.console(record))
+        _tables(bench_report.console(record))
     if base is not None:
-        _judge(base, record, max_ratio, min_delta_us, out, allow_inconclusive, quiet=as_json)
+        _judge(compare.compare(base, record, max_ratio, min_delta_us), out, allow_inconclusive, as_json)
 
 
 @app.command()
@@ -176,13 +178,14 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Compare two records of `bench` or of `peers`, and judge the later one by the earlier one."""
+    from edgewright.benchmarks import compare as comparisons
     from edgewright.pipeline import bench_commands
 
     first, second = bench_commands.read(base), bench_commands.read(new)
+    compared = comparisons.compare(first, second, max_ratio, min_delta_us)
     if as_json:
-        compared = bench_commands.compared(first, second, max_ratio, min_delta_us)
         print(json.dumps(bench_commands.comparison_json(compared), ensure_ascii=False, allow_nan=False))
-    _judge(first, second, max_ratio, min_delta_us, out, allow_inconclusive, quiet=as_json)
+    _judge(compared, out, allow_inconclusive, as_json)
 
 
 @app.command()
@@ -195,6 +198,7 @@ def peers(
 ) -> None:
     """Time a recipe's int8 artifacts and what one would use instead in one run, on the same rows: needs [peers]."""
     from edgewright.benchmarks import bench_record
+    from edgewright.benchmarks.reports import bench_report
     from edgewright.pipeline import bench_commands, peer_bench
 
     prepared, reporter = _prepare(recipe, effort, build)
@@ -203,7 +207,7 @@ def peers(
     if as_json:
         print(json.dumps(bench_record.to_json(record), ensure_ascii=False, allow_nan=False))
     else:
-        _tables(bench_commands.console(record))
+        _tables(bench_report.console(record))
 
 
 @app.command()
@@ -425,7 +429,7 @@ def _print(rows: list[Any], as_json: bool, line: Any, single: bool = False) -> N
         print(line(row))
 
 
-def _tables(tables: list[Any]) -> None:
+def _tables(tables: Sequence[Any]) -> None:
     from rich.console import Console
 
     # a pipe has no width: a table must not be cut or folded there
@@ -435,23 +439,21 @@ def _tables(tables: list[Any]) -> None:
         wide.print(table)
 
 
-def _judge(
-    base: Any, new: Any, max_ratio: float, min_delta_us: float, out: Path | None, allow: bool, quiet: bool
-) -> None:
-    """Print the comparison, keep it under `out`, and end with its exit code."""
+def _judge(compared: Any, out: Path | None, allow_inconclusive: bool, as_json: bool) -> None:
+    """Keep the comparison under `out`, print it unless stdout is for JSON, and end with its exit code."""
+    from edgewright.benchmarks.reports import compare_report
     from edgewright.pipeline import bench_commands
 
-    compared = bench_commands.compared(base, new, max_ratio, min_delta_us)
     if out:
         bench_commands.write_comparison(compared, out)
-    if not quiet:
-        _tables(bench_commands.comparison_console(compared))
+    if not as_json:
+        _tables(compare_report.console(compared))
         for note in compared.notes:
             print(note)
         print(f"verdict: {compared.verdict}")
     elif compared.verdict != "pass":
         print(f"edgewright: verdict against the base: {compared.verdict}", file=sys.stderr)
-    _exit(_code(compared.verdict, allow))
+    _exit(_code(compared.verdict, allow_inconclusive))
 
 
 def _code(verdict: str, allow_inconclusive: bool) -> int:

@@ -90,3 +90,15 @@ def test_an_artifact_that_is_gone_is_named() -> None:
 def test_a_record_survives_json() -> None:
     before = record(series(50))
     assert from_json(to_json(before)) == before
+
+
+def test_another_task_is_never_judged() -> None:
+    compared = compare(replace(record(series(50)), task="intent"), record(series(50)))
+    assert compared.verdict == "inconclusive" and compared.notes == ("Two tasks: intent; urgency.",)
+
+
+def test_a_library_that_changed_is_named_and_judged_like_code() -> None:
+    base, new = record(series(50)), record(series(60))
+    older = replace(base, machine=replace(base.machine, versions=base.machine.versions | {"numpy": "2.0.0"}))
+    compared = compare(older, new)
+    assert compared.verdict == "fail" and "numpy 2.0.0 → " in compared.notes[0]

@@ -89,6 +89,7 @@ def test_every_sample_lies_beside_the_reports(benched: tuple[Path, dict[str, Any
     assert {path.name for path in out.iterdir()} == {"bench.json", "bench.md", "bench.html", "samples.npz"}
     with np.load(out / "samples.npz", allow_pickle=False) as samples:
         taken = samples["onnx dynamic_wi8_afp32, threads 1|text_to_label|samples_ns"]
+        assert len(samples["onnx dynamic_wi8_afp32, batches|batch 64|samples_ns"]) > 0
     assert len(taken) == record["artifacts"][0]["text_to_label"]["timing"]["calls"]
 
 
