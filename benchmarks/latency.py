@@ -144,9 +144,10 @@ def measure(jobs: Sequence[Job], effort: Effort, progress: Callable[[int, int], 
             for name, worker in workers.items():
                 taken[name].append(_block(worker, budget))
             enough = number >= budget.blocks and all(_undisturbed(blocks) >= budget.blocks for blocks in taken.values())
+            last = enough or number == most
             if progress is not None:
-                progress(number * len(jobs), (number if enough else max(number + 1, budget.blocks)) * len(jobs))
-            if enough:
+                progress(number * len(jobs), (number if last else max(number + 1, budget.blocks)) * len(jobs))
+            if last:
                 break
     return {
         name: {series: summarise(blocks, series, budget, warmed[name]) for series in blocks[0].samples_ns}
