@@ -13,8 +13,9 @@ import edgewright
 from edgewright.compress.numerics import SUPPORT, Numerics, Target
 from edgewright.compress.quantize import quantize
 from edgewright.export import export
-from edgewright.export.artifact import SUFFIX, Metadata, Method, Tensor
+from edgewright.export.artifact import SUFFIX, Metadata
 from edgewright.models.checkpoint import load_model
+from edgewright.models.methods import Method, Tensor
 from edgewright.runtimes.bundle import Bundle, BundleArtifact
 
 FREE_BATCH = ("onnx",)
@@ -60,7 +61,7 @@ def _method(bundle: Bundle, batch: int, length: int) -> Method:
         tuple(Tensor(tensor["name"], tensor["dtype"], tuple(tensor["shape"])) for tensor in forward[kind])
         for kind in ("inputs", "outputs")
     )
-    return Method("forward", inputs, outputs, (length,), batch)
+    return Method("forward", inputs, outputs, (length,), batch=batch)
 
 
 def _metadata(bundle: Bundle) -> Metadata:

@@ -15,7 +15,8 @@ from torch import nn
 from edgewright.compress.numerics import Numerics, Target, weight_bits
 from edgewright.compress.quantize import QuantizedModel, quantize
 from edgewright.export import export
-from edgewright.export.artifact import SUFFIX, Metadata, Method, Tensor
+from edgewright.export.artifact import SUFFIX, Metadata
+from edgewright.models.methods import Method, Tensor
 from edgewright.runtimes import Runner, load
 from edgewright.runtimes.pytorch import PyTorchRunner
 

@@ -4,6 +4,7 @@ To add a target, write its file, its runtime in runtimes/, and its column in com
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -12,7 +13,9 @@ import numpy as np
 from edgewright.compress.numerics import Target
 from edgewright.compress.quantize import QuantizedModel
 from edgewright.errors import missing_extra
-from edgewright.export.artifact import Artifact, Metadata, Method
+from edgewright.export.artifact import Artifact, Metadata
+from edgewright.export.tracing import used_parameters
+from edgewright.models.methods import Method
 
 
 def export(
@@ -34,4 +37,6 @@ def export(
         exporter = import_module(f"edgewright.export.{target}")
     except ImportError as error:
         raise missing_extra(error, target, f"export to {target}") from error
-    return exporter.export(model, methods, path, calibration, metadata)
+    used = used_parameters(model.module, methods)
+    weights = {name: grid for name, grid in model.weights.items() if name in used}
+    return exporter.export(replace(model, weights=weights), methods, path, calibration, metadata)

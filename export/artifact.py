@@ -16,31 +16,6 @@ SUFFIX: dict[Target, str] = {
 
 
 @dataclass(frozen=True)
-class Tensor:
-    """A named input or output. `shape` holds "batch" and "length" where a size is free or comes in buckets."""
-
-    name: str
-    dtype: str  # "int32" or "float32"
-    shape: tuple[int | str, ...]
-
-
-@dataclass(frozen=True)
-class Method:
-    """A function of the model that the file offers under its name.
-
-    lengths: the buckets of "length". Targets with fixed shapes store one function per bucket.
-    batch: rows of a call, fixed where the target has fixed shapes (LiteRT, ExecuTorch). ONNX takes any number; Core ML
-    files are made for one row.
-    """
-
-    name: str
-    inputs: tuple[Tensor, ...]
-    outputs: tuple[Tensor, ...]
-    lengths: tuple[int, ...]
-    batch: int = 1
-
-
-@dataclass(frozen=True)
 class Metadata:
     """What a file says about itself where its format has room for it."""
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import edgewright
 from edgewright.data import files
-from edgewright.export.artifact import SUFFIX, Artifact, Method
+from edgewright.export.artifact import SUFFIX, Artifact
+from edgewright.models.methods import Method
 from edgewright.runtimes import bundle as reader
 from edgewright.runtimes.bundle import Golden
 
@@ -58,7 +59,7 @@ def shipped_bytes(artifact_bytes: int, tokenizer_bytes: int, labels: Sequence[st
 def method_json(method: Method) -> dict[str, Any]:
     values = asdict(method)
     del values["batch"]  # a bundle's artifacts take one row a call
-    return {**values, "state": []}
+    return values
 
 
 def _fill(content: Content, folder: Path) -> None:

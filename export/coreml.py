@@ -29,8 +29,9 @@ from edgewright.compress.quantize import GridWeight, QuantizedModel
 from edgewright.data.files import write_atomically, write_bytes, write_text
 from edgewright.errors import ExportError
 from edgewright.export import artifact
-from edgewright.export.artifact import Artifact, Metadata, Method
+from edgewright.export.artifact import Artifact, Metadata
 from edgewright.export.coreml_palette import palette
+from edgewright.models.methods import Method
 from edgewright.runtimes import coreml as runtime
 from edgewright.runtimes.mil.loading import MODEL_FOLDER, read_model, stored_constants
 from edgewright.runtimes.mil.weights import Stored

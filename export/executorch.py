@@ -35,10 +35,11 @@ from edgewright.compress.numerics import SUPPORT
 from edgewright.compress.quantize import GridWeight, QuantizedModel
 from edgewright.data.files import write_atomically
 from edgewright.errors import DamagedFileError, ExportError
-from edgewright.export.artifact import Artifact, Metadata, Method, describe
+from edgewright.export.artifact import Artifact, Metadata, describe
 from edgewright.export.executorch_graph import ConvolutionAsLinear, as_stored, lowerable, rewrite
 from edgewright.export.executorch_weights import check, read
 from edgewright.export.tracing import OneMethod, example_inputs, refusal
+from edgewright.models.methods import Method
 from edgewright.runtimes import executorch as runtime
 
 HOT = ("linear", "addmm", "mm", "bmm", "convolution")  # slow reference kernels outside the delegate

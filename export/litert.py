@@ -23,8 +23,9 @@ from edgewright.compress.quantize import QuantizedModel
 from edgewright.data.files import write_atomically
 from edgewright.errors import ExportError
 from edgewright.export import litert_file
-from edgewright.export.artifact import Artifact, Metadata, Method, describe
+from edgewright.export.artifact import Artifact, Metadata, describe
 from edgewright.export.tracing import OneMethod, example_inputs, refusal
+from edgewright.models.methods import Method
 from edgewright.runtimes.litert import LitertRunner, load
 from edgewright.runtimes.native_log import quiet_stderr
 

@@ -19,8 +19,9 @@ from edgewright.compress.quantize import QuantizedModel
 from edgewright.data.files import write_atomically
 from edgewright.errors import ExportError
 from edgewright.export import onnx_integers
-from edgewright.export.artifact import Artifact, Metadata, Method, describe
+from edgewright.export.artifact import Artifact, Metadata, describe
 from edgewright.export.tracing import example_inputs, refusal
+from edgewright.models.methods import Method
 from edgewright.runtimes.onnx import load, session_options
 
 OPSET = 18  # what the exporter writes without a conversion of versions; ONNX Runtime 1.14 (2023) and later

@@ -2,27 +2,26 @@
 
 import re
 import warnings
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from edgewright.errors import ExportError
-from edgewright.export.artifact import Method
+from edgewright.models.methods import Method
 
 OPERATOR = re.compile(r"\b(aten|prims)[.:]+(\w+)")
 
 
-def example_inputs(method: Method, length: int, batch: int | None = None) -> dict[str, Tensor]:
+def example_inputs(method: Method, length: int | None, batch: int | None = None) -> dict[str, Tensor]:
     """Inputs of the method's types and shapes, by name: ids of 1 (a real token, not padding), floats of 0.
 
     batch: instead of the method's own.
     """
-    sizes = {"batch": method.batch if batch is None else batch, "length": length}
     inputs = {}
     for tensor in method.inputs:
-        shape = [sizes[size] if isinstance(size, str) else size for size in tensor.shape]
-        integers = tensor.dtype.startswith("int")
-        inputs[tensor.name] = torch.full(shape, 1 if integers else 0, dtype=getattr(torch, tensor.dtype))
+        value = 1 if tensor.dtype.startswith("int") else 0
+        inputs[tensor.name] = torch.full(method.sizes(tensor, length, batch), value, dtype=getattr(torch, tensor.dtype))
     return inputs
 
 
@@ -57,7 +56,7 @@ def refusal(converter: str, error: Exception, module: nn.Module, method: Method)
 
 def _layer_of(operator: str, module: nn.Module, method: Method) -> str | None:
     """The path, as in `named_modules`, of the first layer that calls the operator; None where none does."""
-    inputs = example_inputs(method, method.lengths[0])
+    inputs = example_inputs(method, method.functions()[0][1])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's pytree warns about itself
         program = torch.export.export(OneMethod(module, method), (), inputs, strict=False)
@@ -69,3 +68,21 @@ def _layer_of(operator: str, module: nn.Module, method: Method) -> str | None:
                 path, _ = list(node.meta["nn_module_stack"].values())[-1]
                 return str(path).removeprefix("module").removeprefix(".") or None
     return None
+
+
+def used_parameters(module: nn.Module, methods: Sequence[Method]) -> frozenset[str]:
+    """The names of the parameters that an output of one of the methods depends on.
+
+    An architecture may have more: those of the attention over a single position in models/hybrid.py, say.
+    """
+    used = set()
+    for method in methods:
+        module.zero_grad(set_to_none=True)
+        with torch.enable_grad():
+            inputs = example_inputs(method, method.functions()[0][1]).values()
+            outputs = getattr(module, method.name)(*inputs)
+            outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+            torch.stack([output.sum() for output in outputs]).sum().backward()  # type: ignore[no-untyped-call]
+        used |= {name for name, parameter in module.named_parameters() if parameter.grad is not None}
+    module.zero_grad(set_to_none=True)
+    return frozenset(used)

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from edgewright.models.methods import Method, classifier
+
 
 @dataclass(frozen=True)
 class NgramHybridConfig:
@@ -84,3 +86,7 @@ class NgramHybrid(nn.Module):
         shape = (batch, length, self.config.features)
         ids = torch.arange(batch * length * self.config.features, dtype=torch.int32).reshape(shape)
         return (ids % (self.config.vocab_size - 1) + 1,)
+
+    def methods(self, lengths: tuple[int, ...]) -> tuple[Method, ...]:
+        """`forward` for texts padded to these lengths."""
+        return classifier(self.config.features, self.config.classes, lengths)

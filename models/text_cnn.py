@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from edgewright.models.methods import Method, classifier
+
 
 @dataclass(frozen=True)
 class TextCNNConfig:
@@ -53,3 +55,7 @@ class TextCNN(nn.Module):
         """(ids,) of shape (batch, length), without padding."""
         ids = torch.arange(batch * length, dtype=torch.int32).reshape(batch, length)
         return (ids % (self.config.vocab_size - 1) + 1,)
+
+    def methods(self, lengths: tuple[int, ...]) -> tuple[Method, ...]:
+        """`forward` for texts padded to these lengths."""
+        return classifier(None, self.config.classes, lengths)

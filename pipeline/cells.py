@@ -24,7 +24,7 @@ from edgewright.data.tasks import Task
 from edgewright.data.tokenizer import Tokenizer
 from edgewright.export import bundle as bundles
 from edgewright.export import export
-from edgewright.export.artifact import SUFFIX, Artifact, Metadata, Method, Tensor, to_json
+from edgewright.export.artifact import SUFFIX, Artifact, Metadata, to_json
 from edgewright.export.bundle import Content, Shipped
 from edgewright.models import checkpoint
 from edgewright.pipeline import learn
@@ -58,29 +58,24 @@ class Learnt:
         with np.load(self.reference / "logits.npz", allow_pickle=False) as arrays:
             return dict(arrays)
 
+    def model(self) -> Any:
+        """The float reference: a module of one of models.MODELS."""
+        return checkpoint.load_model(self.reference / "model.safetensors")
+
     def figures(self) -> dict[str, Any]:
         return dict(read_json(self.reference / "reference.json"))
-
-
-def method_of(recipe: Recipe, words: Tokenizer, classes: int) -> Method:
-    """The one method of a classifier."""
-    shape: tuple[int | str, ...] = ("batch", "length") + ((words.features,) if words.features else ())
-    return Method(
-        "forward",
-        (Tensor("ids", "int32", shape),),
-        (Tensor("logits", "float32", ("batch", classes)),),
-        recipe.export.lengths,
-    )
 
 
 def make_artifact(recipe: Recipe, task: Task, target: Target, numerics: Numerics, learnt: Learnt, folder: Path) -> None:
     """bundle/ with this one artifact, and artifact.json."""
     words, labels = learnt.words(), learnt.labels()
-    quantized = quantize(checkpoint.load_model(learnt.reference / "model.safetensors"), numerics)
-    method = method_of(recipe, words, len(labels))
+    model = learnt.model()
+    quantized = quantize(model, numerics)
     path = folder / f"{target}-{numerics}{SUFFIX[target]}"
     calibration = calibration_inputs(recipe, task, words) if numerics.startswith("static") else []
-    artifact = export(target, quantized, [method], path, calibration, _metadata(recipe, task, labels))
+    artifact = export(
+        target, quantized, model.methods(recipe.export.lengths), path, calibration, _metadata(recipe, task, labels)
+    )
 
     golden = golden_vectors(learnt.logits()["golden"], words, labels)
     runner = load(target, path)
@@ -122,13 +117,13 @@ def bundle_content(
     measurements: Sequence[dict[str, Any]] = (),
 ) -> Content:
     """A bundle of these artifacts, with everything that the manifest says about where they come from."""
-    words, labels, figures = learnt.words(), learnt.labels(), learnt.figures()
+    labels, figures = learnt.labels(), learnt.figures()
     source = sources.find(task.source)
     return Content(
         name=recipe.name,
         description=recipe.description,
         task={"name": task.name, "kind": task.kind, "labels": labels, "reject_label": task.reject_label},
-        methods=[method_of(recipe, words, len(labels))],
+        methods=learnt.model().methods(recipe.export.lengths),
         postprocess={
             "decoding": "argmax",
             "temperature": figures["temperature"],

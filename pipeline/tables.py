@@ -1,6 +1,6 @@
 """The recipe's [tokenizer] and [model] tables, and what they build."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 from torch import nn
 
-from edgewright.data import byte_bpe, wordpiece
+from edgewright.data import byte_bpe, characters, wordpiece
 from edgewright.data.hashed_ngrams import HashedNgrams
 from edgewright.data.text import Normalisation
 from edgewright.data.tokenizer import KINDS, Tokenizer, Window
@@ -20,6 +20,15 @@ from edgewright.train.trainer import TrainConfig
 
 # Fields of a family's config that follow from the tokenizer and the labels: no recipe sets them.
 DERIVED = ("vocab_size", "features", "classes")
+
+# What a model that writes text is begun with and stops at (docs/tokenizer.md, section 4)
+SPECIALS = ("start", "end")
+
+LEARN: dict[str, Callable[..., Tokenizer]] = {
+    "wordpiece": wordpiece.train,
+    "byte_bpe": byte_bpe.train,
+    "characters": characters.train,
+}
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -45,12 +54,27 @@ class TrainedTable:
     window_stride: int | None = None
 
 
-def tokenizer_table(recipe: Recipe) -> HashedNgramsTable | TrainedTable:
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class CharactersTable:
+    kind: Literal["characters"]
+    vocab_size: Annotated[int, Field(ge=8)] = 5_000
+    min_frequency: Annotated[int, Field(ge=1)] = 2
+    lowercase: bool = True
+    strip_marks: bool = True  # takes the vowels of Indic scripts and Thai with it: switch it off for them
+    window_stride: int | None = None
+
+
+TokenizerTable = HashedNgramsTable | TrainedTable | CharactersTable
+
+
+def tokenizer_table(recipe: Recipe) -> TokenizerTable:
     """Raises UsageError: no kind, an unknown key, or a wrong value."""
     kind = recipe.tokenizer.get("kind")
     if kind not in KINDS:
         raise UsageError(f"{recipe.path}: [tokenizer]: kind must be one of {', '.join(KINDS)}, not {kind!r}")
-    table = HashedNgramsTable if kind == "hashed_ngrams" else TrainedTable
+    table: type[TokenizerTable] = {"hashed_ngrams": HashedNgramsTable, "characters": CharactersTable}.get(
+        kind, TrainedTable
+    )
     refuse_unknown(recipe.tokenizer, table, recipe.path, "[tokenizer]")
     return validated(table, recipe.tokenizer, recipe.path, "tokenizer")
 
@@ -64,8 +88,8 @@ def build_tokenizer(recipe: Recipe, texts: Iterable[str]) -> Tokenizer:
     try:
         if isinstance(table, HashedNgramsTable):
             return HashedNgrams(table.buckets, table.features, table.ngrams, normalisation, longest, window)
-        learn = wordpiece.train if table.kind == "wordpiece" else byte_bpe.train
-        return learn(texts, table.vocab_size, table.min_frequency, normalisation, longest, window)
+        specials = SPECIALS if recipe.task_with_gates().kind == "generation" else ()
+        return LEARN[table.kind](texts, table.vocab_size, table.min_frequency, normalisation, longest, window, specials)
     except ValueError as error:
         raise UsageError(f"{recipe.path}: [tokenizer]: {error}") from error
 

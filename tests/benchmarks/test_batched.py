@@ -14,8 +14,9 @@ from edgewright.data import tokenizer
 from edgewright.data.wordpiece import WordPiece
 from edgewright.export import bundle as writer
 from edgewright.export import export
-from edgewright.export.artifact import SUFFIX, Metadata, Method, Tensor
+from edgewright.export.artifact import SUFFIX, Metadata
 from edgewright.models.checkpoint import save_model
+from edgewright.models.methods import Method, Tensor
 from edgewright.models.text_cnn import TextCNN, TextCNNConfig
 from edgewright.runtimes import bundle as reader
 from edgewright.runtimes import load

@@ -12,7 +12,8 @@ from edgewright.data import files, tokenizer
 from edgewright.data.wordpiece import WordPiece
 from edgewright.errors import UsageError
 from edgewright.export import bundle
-from edgewright.export.artifact import Method, Tensor, describe
+from edgewright.export.artifact import describe
+from edgewright.models.methods import Method, Tensor
 
 pytest.importorskip("onnxruntime", reason="needs edgewright[onnx]")
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from edgewright.export.artifact import Metadata, Method, Tensor
+from edgewright.export.artifact import Metadata
+from edgewright.models.methods import Method, Tensor
 from edgewright.models.ngram_hybrid import NgramHybrid, NgramHybridConfig
 from edgewright.models.text_cnn import TextCNN, TextCNNConfig
 

@@ -16,7 +16,8 @@ from edgewright.compress.numerics import SUPPORT, Numerics
 from edgewright.compress.quantize import QuantizedModel, quantize
 from edgewright.data.files import sha256
 from edgewright.errors import ExportError
-from edgewright.export.artifact import Artifact, Metadata, Method
+from edgewright.export.artifact import Artifact, Metadata
+from edgewright.models.methods import Method
 from edgewright.runtimes import coreml as runtime
 from edgewright.runtimes.mil.loading import MODEL_FOLDER, load_program, read_model, stored_constants
 

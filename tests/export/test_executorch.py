@@ -14,9 +14,10 @@ from edgewright.compress.numerics import NUMERICS, SUPPORT, Numerics
 from edgewright.compress.quantize import QuantizedModel, quantize
 from edgewright.errors import ExportError
 from edgewright.export import executorch, executorch_weights
-from edgewright.export.artifact import Artifact, Metadata, Method
-from edgewright.export.artifact import Tensor as Described
+from edgewright.export.artifact import Artifact, Metadata
 from edgewright.export.executorch_graph import ConvolutionAsLinear, IntegerEmbedding, as_stored, lowerable, rewrite
+from edgewright.models.methods import Method
+from edgewright.models.methods import Tensor as Described
 from edgewright.runtimes.executorch import load
 
 # of the largest logit: float noise, 8-bit activations measured at each call, and fixed beforehand

@@ -11,8 +11,9 @@ import torch
 from edgewright.compress.numerics import NUMERICS, SUPPORT, TARGETS, Numerics, Target, weight_bits
 from edgewright.compress.quantize import quantize
 from edgewright.export import export
-from edgewright.export.artifact import SUFFIX, Metadata, Method, Tensor
+from edgewright.export.artifact import SUFFIX, Metadata
 from edgewright.models import MODELS
+from edgewright.models.methods import Method, Tensor
 from edgewright.runtimes import load
 
 LENGTHS = (16, 64)

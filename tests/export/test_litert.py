@@ -15,8 +15,9 @@ from edgewright.compress.numerics import NUMERICS, SUPPORT, Numerics, weight_bit
 from edgewright.compress.quantize import QuantizedModel, quantize
 from edgewright.errors import ExportError
 from edgewright.export import litert, litert_file
-from edgewright.export.artifact import Artifact, Metadata, Method
-from edgewright.export.artifact import Tensor as Described
+from edgewright.export.artifact import Artifact, Metadata
+from edgewright.models.methods import Method
+from edgewright.models.methods import Tensor as Described
 from edgewright.runtimes.litert import load
 
 # of the largest logit: float noise, 11-bit weights, 8-bit activations measured at each call, and fixed beforehand
@@ -193,7 +194,6 @@ def test_another_method_with_several_inputs_keeps_their_order(
         "step",
         (Described("state", "float32", ("batch", 4)), Described("added", "float32", ("batch", 4))),
         (Described("next", "float32", ("batch", 4)), Described("double", "float32", ("batch", 4))),
-        lengths=(1,),
     )
     artifact = litert.export(QuantizedModel(Steps(), "fp32"), [method], tmp_path / "model.tflite", [], metadata)
     assert capfd.readouterr() == ("", "")

@@ -17,8 +17,9 @@ from edgewright.compress.quantize import QuantizedModel, quantize
 from edgewright.errors import ExportError
 from edgewright.export import onnx as exporter
 from edgewright.export import onnx_integers
-from edgewright.export.artifact import Artifact, Metadata, Method
-from edgewright.export.artifact import Tensor as Described
+from edgewright.export.artifact import Artifact, Metadata
+from edgewright.models.methods import Method
+from edgewright.models.methods import Tensor as Described
 from edgewright.runtimes.onnx import load
 
 # of the largest logit: float noise, 8-bit activations measured at each call, and fixed beforehand

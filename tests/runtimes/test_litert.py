@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from edgewright.compress.quantize import quantize
 from edgewright.errors import DamagedFileError
 from edgewright.export import litert, litert_file
-from edgewright.export.artifact import Metadata, Method
-from edgewright.export.artifact import Tensor as Described
+from edgewright.export.artifact import Metadata
+from edgewright.models.methods import Method
+from edgewright.models.methods import Tensor as Described
 from edgewright.runtimes.litert import LitertRunner, load
 
 

@@ -9,7 +9,8 @@ import torch
 from edgewright.compress.numerics import Numerics
 from edgewright.compress.quantize import quantize
 from edgewright.export import export
-from edgewright.export.artifact import SUFFIX, Metadata, Method, Tensor
+from edgewright.export.artifact import SUFFIX, Metadata
+from edgewright.models.methods import Method, Tensor
 from edgewright.models.text_cnn import TextCNN, TextCNNConfig
 from edgewright.runtimes import Runtime
 from edgewright.runtimes import bundle as bundles

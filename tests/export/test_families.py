@@ -1,0 +1,108 @@
+"""Every family in every format: each method of each file answers as PyTorch does, also from state to state."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+from edgewright.compress.numerics import INT8, SUPPORT, TARGETS, Numerics, Target
+from edgewright.compress.quantize import quantize
+from edgewright.export import export
+from edgewright.export.artifact import SUFFIX, Metadata
+from edgewright.models.methods import Method
+from edgewright.runtimes import Runner, load
+from edgewright.runtimes.pytorch import PyTorchRunner
+from tests.export.families import FAMILIES, LENGTHS, VOCABULARY, build, inputs_of
+
+# Largest difference of an output, relative to the largest output. int8: activations are quantized too, or rounded to
+# float16 in Core ML; measured against the module whose weights lie on the same grid.
+TOLERANCE = {"fp32": 1e-5, "int8": 0.05}
+STEPS = 40
+
+
+class Exported(NamedTuple):
+    target: Target
+    numerics: Numerics
+    kind: str  # fp32 or int8
+    model: Any  # its weights are those of the file
+    methods: tuple[Method, ...]
+    runner: Runner
+
+
+@pytest.fixture(scope="module")
+def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    family, target, kind = request.param
+    numerics: Numerics = "fp32" if kind == "fp32" else INT8[target]
+    assert SUPPORT[numerics, target].supported
+    quantized = quantize(build(family), numerics)
+    methods = quantized.module.methods(LENGTHS if family != "sequence_net_many_to_one" else (8,))  # type: ignore[operator]
+    path = tmp_path_factory.mktemp("families") / f"{family}{SUFFIX[target]}"
+    export(target, quantized, methods, path, [], Metadata(family, "", tuple("abcde"), "MIT", "1"))
+    return Exported(target, numerics, kind, quantized.module, methods, load(target, path))
+
+
+CELLS = [
+    pytest.param((family, target, kind), id=f"{family}-{target}-{kind}")
+    for family in FAMILIES
+    for target in TARGETS
+    for kind in ("fp32", "int8")
+]
+WITH_STATE = [cell for cell in CELLS if cell.values[0][0] in ("sequence_net", "hybrid")]  # type: ignore[index]
+
+
+@pytest.mark.parametrize("exported", CELLS, indirect=True)
+def test_each_method_answers_as_pytorch_does(exported: Exported) -> None:
+    reference = PyTorchRunner(exported.model)
+    for method in exported.methods:
+        for _, length in method.functions():
+            for seed in range(4):
+                arrays = inputs_of(method, length, seed)
+                given = exported.runner.run(*arrays, method=method.name)
+                wanted = reference.run(*arrays, method=method.name)
+                assert [array.shape for array in given] == [array.shape for array in wanted]
+                for name, one, other in zip(method.outputs, given, wanted, strict=True):
+                    one, other = real_part(method, arrays, one), real_part(method, arrays, other)
+                    assert difference(one, other) <= TOLERANCE[exported.kind], (method.name, length, name.name)
+
+
+@pytest.mark.parametrize("exported", WITH_STATE, indirect=True)
+def test_steps_follow_pytorch_from_state_to_state(exported: Exported) -> None:
+    reference = PyTorchRunner(exported.model)
+    step = next(method for method in exported.methods if method.name == "step")
+    outputs = [tensor.name for tensor in step.outputs]
+    random = np.random.default_rng(1)
+    states: list[dict[str, np.ndarray]] = [{}, {}]
+    crossed = np.empty(0)
+    if "crossed" in [tensor.name for tensor in step.inputs]:
+        encode = exported.methods[0]
+        crossed = reference.run(*inputs_of(encode, LENGTHS[0], 0), method="encode")[0]
+    limit = max(max(tensor.shape[2:3], default=STEPS) for tensor in step.inputs)  # type: ignore[type-var]
+    worst = 0.0
+    for number in range(min(STEPS, limit if isinstance(limit, int) else STEPS)):
+        fresh = {
+            "x": random.normal(size=(1, 10)).astype(np.float32),
+            "token": random.integers(1, VOCABULARY, (1, 1)).astype(np.int32),
+            "position": np.array([number], np.int32),
+            "crossed": crossed,
+        }
+        answers = []
+        for runner, state in zip((exported.runner, reference), states, strict=True):
+            zeros = {t.name: np.zeros(step.sizes(t, None), np.float32) for t in step.inputs}
+            arrays = [{**zeros, **fresh, **state}[tensor.name] for tensor in step.inputs]
+            given = dict(zip(outputs, runner.run(*arrays, method="step"), strict=True))
+            state.update({before: given[after] for before, after in step.state})
+            answers.append(given[outputs[0]])
+        worst = max(worst, difference(*answers))
+    assert worst <= (1e-5 if exported.kind == "fp32" else 0.1)
+
+
+def real_part(method: Method, arrays: tuple[np.ndarray, ...], output: np.ndarray) -> np.ndarray:
+    """Without what a tagger says of padding, which means nothing."""
+    if output.ndim == 3 and method.outputs[0].name == "scores":
+        return output[:, arrays[0][0, :, 0] != 0]
+    return output
+
+
+def difference(one: np.ndarray, other: np.ndarray) -> float:
+    assert np.isfinite(one).all()
+    return float(np.abs(one - other).max() / max(1e-6, np.abs(other).max()))
