@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from edgewright.data.viterbi import viterbi
 from edgewright.runtimes import Runner
 from edgewright.train import metrics
 from edgewright.train.metrics import REJECT, ClassScore, OutOfScope
+from edgewright.train.span_metrics import SpanScore, span_report
 
 
 @dataclass(frozen=True)
@@ -77,3 +79,61 @@ def evaluate(
         confusion=counts,
         out_of_scope=outside,
     )
+
+
+@dataclass(frozen=True)
+class TagEvaluation:
+    """accuracy: share of words with the right tag after decoding. span_f1: of all spans, seqeval's micro average;
+    macro_f1: the mean over the types of entities. confusion: (C, C) counts of words, true tag x decoded tag."""
+
+    accuracy: float
+    macro_f1: float
+    span_f1: float
+    metrics: dict[str, Any]
+    confusion: np.ndarray
+
+
+def evaluate_tags(
+    scores: np.ndarray,
+    labels: np.ndarray,
+    counts: Sequence[int],
+    names: Sequence[str],
+    decoding: tuple[np.ndarray, np.ndarray, np.ndarray],
+    groups: Sequence[str] | None = None,
+) -> TagEvaluation:
+    """All metrics of a tagger's (N, C) scores of N words, which belong to texts of `counts` words.
+
+    Args:
+        labels: (N,) tag numbers. decoding: what data/viterbi.py takes beside the scores.
+        groups: the set that each text is from; `metrics` then holds the figures by set.
+
+    Raises:
+        ValueError: the scores do not fit the labels.
+    """
+    if len(scores) != len(labels) or sum(counts) != len(labels):
+        raise ValueError(f"as many words as labels are needed: {len(scores)}, {len(labels)} and {sum(counts)}")
+    ends = np.cumsum(counts)[:-1]
+    # a NaN score is no answer: the word is outside
+    finite = np.where(np.isfinite(scores).all(axis=1, keepdims=True), scores, np.eye(1, len(names)))
+    paths = [viterbi(rows, *decoding) for rows in np.split(finite, ends)]
+    decoded = np.concatenate(paths) if paths else labels[:0]
+    true, found = ([[names[tag] for tag in tags] for tags in rows] for rows in (np.split(labels, ends), paths))
+    report = span_report(true, found, groups)
+    return TagEvaluation(
+        accuracy=metrics.accuracy(decoded, labels),
+        macro_f1=report.macro_f1 or 0.0,
+        span_f1=report.micro.f1 or 0.0,
+        metrics={
+            "n": len(counts),
+            "words": len(labels),
+            "precision": report.micro.precision,
+            "recall": report.micro.recall,
+            "by_type": {name: _span_json(score) for name, score in report.by_type.items()},
+            "by_source": {name: _span_json(score) for name, score in report.by_group.items()},
+        },
+        confusion=metrics.confusion(decoded, labels, len(names)),
+    )
+
+
+def _span_json(score: SpanScore) -> dict[str, Any]:
+    return {"n": score.true, "precision": score.precision, "recall": score.recall, "f1": score.f1}

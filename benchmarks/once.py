@@ -67,7 +67,7 @@ def libraries(job: dict[str, Any]) -> dict[str, Any]:
 def energy(job: dict[str, Any], seconds: float) -> dict[str, Any]:
     """Microjoules of the processor package for one prediction, over `seconds` of nothing else."""
     from edgewright.benchmarks.energy import package_counter
-    from edgewright.runtimes.predictor import open_predictor
+    from edgewright.runtimes.opening import open_predictor
 
     predict = open_predictor(Path(job["path"]), job["runtime"], job["numerics"], job["threads"]).predict
     texts = cycle(read_texts(Path(job["texts"])))
@@ -121,7 +121,7 @@ def _first_call(job: dict[str, Any]) -> Callable[[], object]:
         text = read_texts(Path(job["texts"]))[0]
 
         def predict() -> object:
-            from edgewright.runtimes.predictor import open_predictor
+            from edgewright.runtimes.opening import open_predictor
 
             return open_predictor(Path(job["path"]), job["runtime"], job["numerics"], job["threads"]).predict(text)
 

@@ -100,17 +100,27 @@ def padding_neutrality(
     tolerance = padding_tolerance(numerics)
     worst = PaddingCheck(True, 0.0, tolerance, row=-1, length=max(lengths))
     for number, ids in enumerate(rows):
-        shortest = runner.run(ids, method=method)[0]
+        shortest = _of_tokens(runner.run(ids, method=method)[0], ids)
+        if not shortest.size:  # a tagger says nothing of an empty text
+            continue
         scale = max(1.0, float(np.abs(shortest).max()))
         for length in sorted(length for length in lengths if length > ids.shape[1]):
             missing = [(0, 0), (0, length - ids.shape[1])] + [(0, 0)] * (ids.ndim - 2)
-            padded = runner.run(np.pad(ids, missing), method=method)[0]
+            padded = _of_tokens(runner.run(np.pad(ids, missing), method=method)[0], ids)
             difference = float(np.abs(padded.astype(np.float64) - shortest).max()) / scale
             if not difference <= worst.difference:  # NaN is the worst of all
                 worst = PaddingCheck(difference <= tolerance, difference, tolerance, number, length)
                 if np.isnan(difference):
                     return worst
     return worst
+
+
+def _of_tokens(output: np.ndarray, ids: np.ndarray) -> np.ndarray:
+    """The logits, or of a tagger's (1, T, C) scores those of real words: what stands at padding means nothing."""
+    if output.ndim < 3:
+        return output
+    first = ids[0] if ids.ndim == 2 else ids[0, :, 0]
+    return output[:, : ids.shape[1]][:, first != 0]
 
 
 def padding_tolerance(numerics: str) -> float:

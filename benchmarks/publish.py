@@ -17,7 +17,8 @@ from edgewright.benchmarks.bench_record import BenchRecord
 from edgewright.benchmarks.record import Cell, RunRecord, from_json, to_json
 from edgewright.benchmarks.reports import bench_report
 from edgewright.benchmarks.reports.figures import times
-from edgewright.benchmarks.reports.run_report import markdown, megabytes, milliseconds, share
+from edgewright.benchmarks.reports.run_report import markdown, megabytes, milliseconds
+from edgewright.benchmarks.reports.scores import share
 from edgewright.benchmarks.reports.standings import sentences, standings
 from edgewright.compress.numerics import INT8
 from edgewright.data.files import read_json, write_atomically, write_json, write_text

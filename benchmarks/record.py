@@ -102,6 +102,7 @@ class Cell:
     left_over: dict[str, int] | None = None
     worst_rows: tuple[int, ...] = ()  # row numbers in the test split, worst first
     normalised_p50: Interval | None = None  # of the inference; see bench_record.Series
+    span_f1: float | None = None  # of taggers: micro F1 of the spans; accuracy is then that of words
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,8 @@ class Baseline:
     text_to_label_p50_ms: Interval | None = None
     p50_ms: Interval | None = None
     note: str = ""
+    span_f1: float | None = None
+    metrics: dict[str, Any] = field(default_factory=dict)  # further figures, by name
 
 
 @dataclass(frozen=True)
@@ -180,6 +183,7 @@ class RunRecord:
     golden: tuple[SetResult, ...] = ()
     machine: Machine | None = None
     notes: tuple[str, ...] = ()
+    kind: str = "single_label"  # of the task
     schema: Annotated[int, Field(ge=SCHEMA, le=SCHEMA)] = SCHEMA
 
 

@@ -10,8 +10,8 @@ from edgewright.benchmarks.record import Verdict
 from edgewright.data.tokenizer import pieces
 from edgewright.errors import MissingExtraError
 from edgewright.runtimes import bundle as bundles
+from edgewright.runtimes.answers import answers_of, pad_to_bucket
 from edgewright.runtimes.bundle import Bundle, BundleArtifact, Golden
-from edgewright.runtimes.predictor import logits_of, pad_to_bucket
 
 # Another processor takes other kernels, which sum in another order: the golden error measured where the bundle was made
 # may grow by this factor and this amount before the artifact counts as changed.
@@ -54,8 +54,10 @@ def _check(bundle: Bundle, artifact: BundleArtifact, golden: list[Golden], probl
     except MissingExtraError as missing:
         return Check(artifact.target, artifact.numerics, "not_verifiable", None, None, (str(missing),))
     tokenizer = bundle.tokenizer()
-    answers = np.stack([logits_of(vector.text, tokenizer, bundle.lengths, runner) for vector in golden])
-    expected = np.array([vector.logits for vector in golden], dtype=np.float32)
+    parts = [answers_of(vector.text, tokenizer, bundle.lengths, runner) for vector in golden]
+    answers, vectors = np.concatenate(parts), np.repeat(np.arange(len(golden)), [len(part) for part in parts])
+    rows_of = [np.array(vector.logits, dtype=np.float32).reshape(-1, answers.shape[1]) for vector in golden]
+    expected = np.concatenate(rows_of)
     problems = list(problems)
     if not np.isfinite(answers).all():
         problems.append("a logit is NaN or infinite")
@@ -69,7 +71,8 @@ def _check(bundle: Bundle, artifact: BundleArtifact, golden: list[Golden], probl
     clear = top[:, -1] - top[:, -2] > 2 * allowed
     changed = np.flatnonzero(~same & clear)
     if len(changed):
-        problems.append(f"the labels of golden vectors {[int(i) + 1 for i in changed[:5]]} changed")
+        numbers = list(dict.fromkeys(int(vectors[place]) + 1 for place in changed))
+        problems.append(f"the labels of golden vectors {numbers[:5]} changed")
     rows = [pad_to_bucket(pieces(tokenizer, vector.text)[0], bundle.lengths) for vector in golden]
     padding = padding_neutrality(runner, rows, bundle.lengths, artifact.numerics)  # type: ignore[arg-type]
     if not padding.neutral:

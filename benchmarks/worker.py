@@ -119,7 +119,7 @@ def _run_call(runner: Runner, calls: Sequence[Arrays], method: str) -> Call:
 
 def _text_group(job: dict[str, Any]) -> tuple[Group, Runner]:
     # only here: the tokenizers' tables would count in the start and the memory of an artifact alone
-    from edgewright.runtimes.predictor import open_predictor
+    from edgewright.runtimes.opening import open_predictor
 
     predictor = open_predictor(Path(job["path"]), job["runtime"], job["numerics"], job["threads"])
     encode, run, predict = predictor.encode, predictor.runner.run, predictor.predict

@@ -16,7 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgewright.data.text import UNCHANGED, Normalisation, class_letters, normalise
-from edgewright.data.tokenizer_fields import Window, check_integer, check_shared, shared_json
+from edgewright.data.tokenizer_fields import (
+    Window,
+    check_integer,
+    check_shared,
+    check_specials,
+    look_up,
+    shared_json,
+    specials_json,
+)
 
 PADDING = 0
 FIRST_BYTE = 1  # the id of byte 0
@@ -33,7 +41,7 @@ PRETOKEN = re.compile(rf" ?[wi]{{1,{MOST_RUN}}}| ?[pyc]{{1,{MOST_RUN}}}|[ s]{{1,
 
 @dataclass(frozen=True)
 class ByteBPE:
-    """Ids: 0 padding, 1 to 256 the bytes, 257 and up what each merge makes of two lower ids."""
+    """Ids: 0 padding, 1 to 256 the bytes, 257 and up what each merge makes of two lower ids, then the specials."""
 
     kind: ClassVar[str] = "byte_bpe"
     features: ClassVar[None] = None
@@ -42,9 +50,11 @@ class ByteBPE:
     normalisation: Normalisation = UNCHANGED
     max_tokens: int = 128
     window: Window | None = None
+    specials: tuple[str, ...] = ()  # names of the last ids, which no text gives
 
     def __post_init__(self) -> None:
         check_shared(self)
+        check_specials(self.specials)
         if not isinstance(self.merges, tuple):
             raise ValueError("merges must be an array of pairs of ids")
         check_integer("the number of merges", len(self.merges), 0, MOST_MERGES)
@@ -52,7 +62,7 @@ class ByteBPE:
 
     @property
     def vocab_size(self) -> int:
-        return FIRST_MERGE + len(self.merges)
+        return FIRST_MERGE + len(self.merges) + len(self.specials)
 
     def encode(self, text: str, limit: int | None = None) -> NDArray[np.int32]:
         """(T,) int32; with `limit`, the first `limit` ids of it, without merging the rest."""
@@ -69,16 +79,16 @@ class ByteBPE:
         return np.array(ids[:limit], dtype=np.int32)
 
     def decode(self, ids: Iterable[int]) -> str:
-        """The text of the ids, padding left out; bytes that are not UTF-8 (a cut character) become U+FFFD."""
-        parts = []
-        for index in ids:
-            if not 0 <= index < self.vocab_size:
-                raise ValueError(f"the id {index} is not one of 0 to {self.vocab_size - 1}")
-            parts.append(self._bytes[index])
-        return b"".join(parts).decode("utf-8", "replace")
+        """The text of the ids, without padding and specials; bytes that are not UTF-8 (a cut character) become U+FFFD.
+
+        Raises:
+            ValueError: an id is not below `vocab_size`.
+        """
+        return b"".join(look_up(ids, self._bytes)).decode("utf-8", "replace")
 
     def to_json(self) -> dict[str, Any]:
-        return {**shared_json(self), "merges": [list(pair) for pair in self.merges]}
+        merges = [list(pair) for pair in self.merges]
+        return {**shared_json(self), **specials_json(self.specials), "merges": merges}
 
     def _merge(self, encoded: bytes) -> list[int]:
         ids = [byte + FIRST_BYTE for byte in encoded]
@@ -109,7 +119,7 @@ class ByteBPE:
 
     @cached_property
     def _bytes(self) -> list[bytes]:
-        return _tokens(self.merges)
+        return [*_tokens(self.merges), *(b"" for _ in self.specials)]
 
 
 def pretokens(text: str, limit: int | None = None) -> Iterator[str]:
@@ -127,20 +137,22 @@ def train(
     normalisation: Normalisation = UNCHANGED,
     max_tokens: int = 128,
     window: Window | None = None,
+    specials: tuple[str, ...] = (),
 ) -> ByteBPE:
-    """A tokenizer with at most `vocab_size` ids, padding among them; the same texts give the same one.
+    """A tokenizer with at most `vocab_size` ids, padding and specials among them; the same texts give the same one.
 
     `min_frequency` is how often two tokens must meet to become one.
     """
     # only training needs the library: a phone or a server predicts without it
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
-    check_integer("vocab_size", vocab_size, FIRST_MERGE, MOST_MERGES)
+    check_specials(specials)
+    check_integer("vocab_size", vocab_size, FIRST_MERGE + len(specials), MOST_MERGES)
     lines = (
         " ".join(_shown(pretoken.encode()) for pretoken in pretokens(normalise(text, normalisation))) for text in texts
     )
     trainer = trainers.BpeTrainer(
-        vocab_size=vocab_size - 1,  # padding is ours
+        vocab_size=vocab_size - 1 - len(specials),  # padding and specials are ours
         min_frequency=min_frequency,
         initial_alphabet=[_shown(bytes([byte])) for byte in range(256)],
         special_tokens=[],
@@ -150,7 +162,7 @@ def train(
     library.pre_tokenizer = pre_tokenizers.Split(" ", "removed")  # the pre-tokens are ours
     library.train_from_iterator(lines, trainer)
     found = json.loads(library.to_str())["model"]["merges"]
-    return ByteBPE(_numbered(found), normalisation, max_tokens, window)
+    return ByteBPE(_numbered(found), normalisation, max_tokens, window, specials)
 
 
 def _tokens(merges: tuple[tuple[int, int], ...]) -> list[bytes]:

@@ -7,15 +7,17 @@ import numpy as np
 
 from edgewright.data.tokenizer import Tokenizer, batch
 
+IGNORED = -1  # the label of padding
 CHUNK = 20  # batches whose rows are sorted by length together: little padding, yet a new mixture every epoch
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """ids: one (tokens,) or (tokens, K) int32 array a row, cut at the largest bucket; labels: (N,) int64."""
+    """ids: one (tokens,) or (tokens, K) int32 array a row, cut at the largest bucket. labels: one (N,) int64 array, or
+    for tags one (tokens,) int64 array a row."""
 
     ids: list[np.ndarray]
-    labels: np.ndarray
+    labels: np.ndarray | list[np.ndarray]
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -29,7 +31,7 @@ def encode(texts: Sequence[str], labels: Sequence[int], tokenizer: Tokenizer, ma
 def batches(
     dataset: Dataset, size: int, seed: int, epoch: int, rank: int = 0, world: int = 1
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """All rows once, in an order that `seed` and `epoch` decide: (ids (B, T[, K]), labels (B,)).
+    """All rows once, in an order that `seed` and `epoch` decide: ids (B, T[, K]) with labels (B,), or (B, T) of tags.
 
     Rows of one batch have similar lengths. With `world` processes each takes every world-th row of each batch.
     """
@@ -45,7 +47,7 @@ def batches(
         rows = groups[position][rank::world]
         if len(rows) == 0:  # a last batch smaller than the number of processes
             rows = groups[position][:1]
-        yield _padded(dataset, rows), dataset.labels[rows]
+        yield _padded(dataset, rows), _labels(dataset, rows)
 
 
 def in_order(dataset: Dataset, size: int) -> Iterator[np.ndarray]:
@@ -63,3 +65,13 @@ def batch_count(rows: int, size: int) -> int:
 def _padded(dataset: Dataset, rows: np.ndarray) -> np.ndarray:
     chosen = [dataset.ids[row] for row in rows]
     return batch(chosen, max(1, max(len(ids) for ids in chosen)))
+
+
+def _labels(dataset: Dataset, rows: np.ndarray) -> np.ndarray:
+    if isinstance(dataset.labels, np.ndarray):
+        return dataset.labels[rows]
+    chosen = [dataset.labels[row] for row in rows]
+    padded = np.full((len(rows), max(1, max(len(tags) for tags in chosen))), IGNORED, np.int64)
+    for row, tags in zip(padded, chosen, strict=True):
+        row[: len(tags)] = tags
+    return padded

@@ -20,6 +20,7 @@ from edgewright.data.tokenizer_fields import (
     check_shared,
     shared_json,
 )
+from edgewright.data.words import words_with_offsets
 
 MOST_WORD_CHARACTERS = 64  # a longer word is cut, so that the cost of a text is linear
 MOST_FEATURES = 256
@@ -65,7 +66,14 @@ class HashedNgrams:
 
     def encode(self, text: str, limit: int | None = None) -> NDArray[np.int32]:
         """(T, K) int32; with `limit`, the first `limit` rows of it, without reading much more text than they need."""
-        found = words(text, self.normalisation, limit)
+        return self._rows(words(text, self.normalisation, limit))
+
+    def encode_with_offsets(self, text: str, limit: int | None = None) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """The same ids, and (T, 2) int64: [start, end) of each row's word in the original text (data/words.py)."""
+        found, spans = words_with_offsets(text, self.normalisation, limit)
+        return self._rows(found), spans
+
+    def _rows(self, found: list[str]) -> NDArray[np.int32]:
         buckets = self.buckets
         slices, filling = self._slices
         flat: list[int] = []

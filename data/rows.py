@@ -4,11 +4,15 @@ Keys of a line, by the task's kind: `text` always, and then
 
     single_label   label             a string
     multi_label    labels            a list of strings, which may be empty
-    tags           tokens, tags      two lists of strings of the same length; `text` may be absent
-    generation     response          a string
+    tags           tokens, tags      two lists of strings of the same length; `text` may be absent; `source`, which of
+                                     a mixture's sets the row is from, is a string or absent
+    generation     response          a string; `context`, earlier turns, is a string or a list of strings, or absent.
+                                     A set of questions has `question` and `answers` instead, of which the first counts
     score          label             a finite number
+    sequence       (nothing more)
 
 `language` (or `lang`) is optional; other keys are ignored. Texts are handed on exactly as they stand in the file.
+A `.txt` or `.txt.gz` file, which is for kind generation only, has one text a line and no responses.
 """
 
 import gzip
@@ -24,7 +28,7 @@ from typing import IO, Any, Literal
 from edgewright.data.files import write_bytes
 from edgewright.errors import DataError
 
-Kind = Literal["single_label", "multi_label", "tags", "generation", "score"]
+Kind = Literal["single_label", "multi_label", "tags", "generation", "score", "sequence"]
 
 
 @dataclass(frozen=True)
@@ -37,29 +41,32 @@ class Row:
     tokens: tuple[str, ...] | None = None
     tags: tuple[str, ...] | None = None
     response: str | None = None
+    context: tuple[str, ...] | None = None  # turns before `text`, the oldest first
     language: str | None = None
+    source: str | None = None  # of a row of tags: which of a mixture's sets it is from
 
 
 def read_rows(path: Path, kind: Kind = "single_label", label_field: str = "label") -> Iterator[Row]:
     """The rows of a file, in its order.
 
     Args:
-        path: a `.jsonl` or `.jsonl.gz` file; a byte order mark and blank lines are accepted.
+        path: a `.jsonl`, `.jsonl.gz`, `.txt` or `.txt.gz` file; a byte order mark and blank lines are accepted.
         label_field: the key that holds the label ("urgency", say); a row without it falls back to "label".
 
     Raises:
         DataError: what is wrong, with the file and the line. A file without any row is an error too, and like
             every other it comes when the iterator gets there.
     """
-    if not path.name.endswith((".jsonl", ".jsonl.gz")):
+    plain = path.name.endswith((".txt", ".txt.gz")) and kind == "generation"
+    if not plain and not path.name.endswith((".jsonl", ".jsonl.gz")):
         raise DataError(f"{path}: not a data file by its name; rows are read from .jsonl and .jsonl.gz files")
     found = False
     for number, line in _lines(path):
         if line.strip():
             found = True
-            yield _row(line, f"{path}, line {number}", kind, label_field)
+            yield Row(line.rstrip("\r\n")) if plain else _row(line, f"{path}, line {number}", kind, label_field)
     if not found:
-        raise DataError(f"{path}: the file has no rows; write one JSON object a line")
+        raise DataError(f"{path}: the file has no rows; write one {'text' if plain else 'JSON object'} a line")
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -72,7 +79,8 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
             for number, raw in enumerate(stream, start=1):
                 yield number, raw.decode("utf-8-sig" if number == 1 else "utf-8")
     except UnicodeDecodeError as error:
-        hint = "it looks like gzip: name it .jsonl.gz" if error.object[:2] == b"\x1f\x8b" else "save it as UTF-8"
+        looks_packed = error.object[:2] == b"\x1f\x8b"
+        hint = f"it looks like gzip: name it {path.suffix}.gz" if looks_packed else "save it as UTF-8"
         raise DataError(f"{path}, line {number}: not UTF-8 (byte {error.start}); {hint}") from error
     except (EOFError, zlib.error) as error:
         raise DataError(
@@ -98,14 +106,14 @@ def _row(line: str, place: str, kind: Kind, label_field: str) -> Row:
     tokens = _strings(record, "tokens", place) if kind == "tags" else None
     if tokens is not None and "text" not in record:
         text = " ".join(tokens)
+    elif kind == "generation" and "text" not in record and "question" in record:
+        text = _string(record, "question", place)
     else:
         text = _string(record, "text", place)
-    if not text.strip():
+    if not text.strip() and kind != "generation":  # a reply to nothing is a pair; who trains may leave it out
         raise DataError(f"{place}: the text is empty; remove the row or give it a text")
 
-    language = record.get("language", record.get("lang"))
-    if not isinstance(language, str | None):
-        raise DataError(f"{place}: 'language' is a {_type(language)}, not a string")
+    language = _optional(record, place, "language", "lang")
 
     key = label_field if label_field in record else "label"
     match kind:
@@ -118,14 +126,22 @@ def _row(line: str, place: str, kind: Kind, label_field: str) -> Row:
             return Row(text, label=_number(record, key, place, shown=label_field), language=language)
         case "multi_label":
             return Row(text, labels=_strings(record, "labels", place), language=language)
+        case "sequence":
+            return Row(text, language=language)
         case "tags":
             assert tokens is not None
             tags = _strings(record, "tags", place)
             if len(tags) != len(tokens):
                 raise DataError(f"{place}: {len(tokens)} tokens but {len(tags)} tags; each token needs one tag")
-            return Row(text, tokens=tokens, tags=tags, language=language)
+            return Row(text, tokens=tokens, tags=tags, language=language, source=_optional(record, place, "source"))
         case "generation":
-            return Row(text, response=_string(record, "response", place), language=language)
+            context = _context(record, place)
+            if "response" not in record and "answers" in record:
+                answers = _strings(record, "answers", place)
+                if not answers:
+                    raise DataError(f"{place}: 'answers' is empty; give one or remove the row")
+                return Row(text, response=answers[0], context=context, language=language)
+            return Row(text, response=_string(record, "response", place), context=context, language=language)
 
 
 def _present(record: dict[str, Any], key: str, place: str, shown: str | None = None) -> Any:
@@ -146,6 +162,22 @@ def _strings(record: dict[str, Any], key: str, place: str) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise DataError(f"{place}: '{key}' is not a list of strings")
     return tuple(_encodable(item, key, place) for item in value)
+
+
+def _optional(record: dict[str, Any], place: str, *keys: str) -> str | None:
+    """The value of the first of the keys that the row has."""
+    key = next((key for key in keys if key in record), keys[0])
+    value = record.get(key)
+    if not isinstance(value, str | None):
+        raise DataError(f"{place}: '{key}' is a {_type(value)}, not a string")
+    return value
+
+
+def _context(record: dict[str, Any], place: str) -> tuple[str, ...] | None:
+    if record.get("context") is None:
+        return None
+    turns = [record["context"]] if isinstance(record["context"], str) else record["context"]
+    return _strings({"context": turns}, "context", place)
 
 
 def _number(record: dict[str, Any], key: str, place: str, shown: str) -> float:

@@ -5,26 +5,25 @@ checksum is the declared one; official splits that `get` fetched from a set's or
 """
 
 import difflib
-import functools
 import hashlib
 import os
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
-from edgewright.data import emails
 from edgewright.data.catalogue import SOURCES, Source
 from edgewright.data.files import inside, read_json, sha256
+from edgewright.data.generated import GENERATORS, Generator
 from edgewright.data.rows import Kind, Row, read_rows
 from edgewright.errors import DataError, UsageError
 
 __all__ = ["SOURCES", "Located", "Source", "cache_folder", "find", "fingerprint", "locate", "rows"]
 
 Flavour = Literal["cleaned", "official", "generated"]
-GENERATED_COUNT = 10_000
 GENERATED_SEED = 0
+GENERATED_SPLITS = ("train", "validation", "test")
 CARD = "card.json"  # of official splits in the cache; it holds the checksums that the catalogue cannot know
 
 
@@ -59,9 +58,10 @@ def locate(source: Source, count: int | None = None, seed: int | None = None) ->
         DataError: there is no copy here; the message says how to get one.
     """
     if source.generated:
-        rows_of = f"generator {emails.GENERATOR_VERSION}, {_count(count)} rows, seed {_seed(seed)}"
+        made_by = GENERATORS[source.name]
+        rows_of = f"generator {made_by.version}, {_count(made_by, count)} rows, seed {_seed(seed)}"
         digest = hashlib.sha256(rows_of.encode()).hexdigest()
-        return Located(source, "generated", None, MappingProxyType(dict.fromkeys(emails.SPLITS, digest)))
+        return Located(source, "generated", None, MappingProxyType(dict.fromkeys(GENERATED_SPLITS, digest)))
     if count is not None or seed is not None:
         raise UsageError(f"{source.name} is no generated set: it takes neither a count nor a seed")
 
@@ -94,8 +94,9 @@ def rows(
 
     Args:
         kind: how to read the rows; None is the set's own kind.
-        label_field: the key that holds the label; for the generated e-mails urgency, sentiment, category or intent.
-        count, seed: of a generated set, all splits together (10,000 and 0 by default).
+        label_field: the key that holds the label; for the generated e-mails urgency, sentiment, category or intent,
+            for the generated log lines anomaly.
+        count, seed: of a generated set, all splits together (by default the generator's count, and 0).
 
     Raises:
         UsageError: the set has no such split; a test-only set is asked for rows to train or tune on.
@@ -104,7 +105,7 @@ def rows(
     if source.test_only and split != "test":
         raise UsageError(f"{source.name} is for testing only: it has no '{split}' rows, never train or tune on it")
     if source.generated:
-        return _generated_rows(source, split, label_field, _count(count), _seed(seed))
+        return _generated_rows(source, split, label_field, count, seed)
     located = locate(source, count, seed)
     path = split_path(located, split)
     if not path.is_file():
@@ -143,34 +144,24 @@ def split_path(located: Located, split: str) -> Path:
     return inside(located.folder, located.source.splits[split].file)
 
 
-def email_record(email: emails.Email) -> dict[str, str]:
-    """A generated e-mail as a line of a data file."""
-    return asdict(email)
+def generated_splits(source: Source, count: int | None = None, seed: int | None = None) -> Mapping[str, Sequence[Any]]:
+    """What a generated set is made of, by split: e-mails, or log lines. None is the default count or seed."""
+    made_by = GENERATORS[source.name]
+    return made_by.splits(_count(made_by, count), _seed(seed))
 
 
-def generated_splits(count: int | None, seed: int | None) -> Mapping[str, tuple[emails.Email, ...]]:
-    """All splits of the generated e-mails; None is the default count or seed."""
-    return _generate(_count(count), _seed(seed))
+def _generated_rows(source: Source, split: str, label_field: str, count: int | None, seed: int | None) -> list[Row]:
+    made_by = GENERATORS[source.name]
+    if split not in GENERATED_SPLITS:
+        raise UsageError(f"{source.name} has no split '{split}'; it has {', '.join(GENERATED_SPLITS)}")
+    if label_field not in made_by.label_fields:
+        raise UsageError(f"{source.name} has no label '{label_field}'; it has {', '.join(made_by.label_fields)}")
+    records = map(made_by.record, generated_splits(source, count, seed)[split])
+    return [Row(record["text"], label=record[label_field], language=record.get("language")) for record in records]
 
 
-def _generated_rows(source: Source, split: str, label_field: str, count: int, seed: int) -> list[Row]:
-    if split not in emails.SPLITS:
-        raise UsageError(f"{source.name} has no split '{split}'; it has {', '.join(emails.SPLITS)}")
-    if label_field not in emails.LABEL_FIELDS:
-        raise UsageError(f"{source.name} has no label '{label_field}'; it has {', '.join(emails.LABEL_FIELDS)}")
-    return [
-        Row(email.text, label=getattr(email, label_field), language=email.language)
-        for email in _generate(count, seed)[split]
-    ]
-
-
-@functools.lru_cache(maxsize=2)  # a run asks for each split in turn
-def _generate(count: int, seed: int) -> Mapping[str, tuple[emails.Email, ...]]:
-    return MappingProxyType({split: tuple(made) for split, made in emails.splits(count, seed).items()})
-
-
-def _count(count: int | None) -> int:
-    return GENERATED_COUNT if count is None else count
+def _count(made_by: Generator, count: int | None) -> int:
+    return made_by.count if count is None else count
 
 
 def _seed(seed: int | None) -> int:

@@ -5,6 +5,7 @@ Shapes: N texts, T tokens, K features of a token (only kinds with `features`).
 """
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgewright.data.byte_bpe import ByteBPE
+from edgewright.data.characters import Characters
 from edgewright.data.files import read_json, write_text
 from edgewright.data.hashed_ngrams import HashedNgrams
 from edgewright.data.text import Normalisation
@@ -19,7 +21,21 @@ from edgewright.data.tokenizer_fields import SPEC, Window, build, did_you_mean, 
 from edgewright.data.wordpiece import WordPiece
 from edgewright.errors import DamagedFileError
 
-__all__ = ["KINDS", "SPEC", "Tokenizer", "Window", "batch", "from_json", "load", "pad", "pieces", "save", "windows"]
+__all__ = [
+    "KINDS",
+    "SPEC",
+    "Tokenizer",
+    "Window",
+    "Writing",
+    "batch",
+    "from_json",
+    "load",
+    "pad",
+    "pieces",
+    "save",
+    "special_id",
+    "windows",
+]
 
 PADDING = 0
 
@@ -57,11 +73,30 @@ class Tokenizer(Protocol):
         """The content of tokenizer.json."""
 
 
-KINDS: dict[str, type[ByteBPE] | type[HashedNgrams] | type[WordPiece]] = {
+class Writing(Tokenizer, Protocol):
+    """A tokenizer whose ids give text back, which generation needs: every kind without `features`."""
+
+    @property
+    def specials(self) -> tuple[str, ...]:
+        """Names of the last ids, which no text gives and which decode to nothing."""
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of the ids; an id that is not below `vocab_size` is a ValueError."""
+
+
+KINDS: dict[str, type[ByteBPE] | type[Characters] | type[HashedNgrams] | type[WordPiece]] = {
     "byte_bpe": ByteBPE,
+    "characters": Characters,
     "hashed_ngrams": HashedNgrams,
     "wordpiece": WordPiece,
 }
+
+
+def special_id(tokenizer: Writing, name: str) -> int:
+    """The id of a special, such as "start" or "end"; a ValueError where the tokenizer has none of that name."""
+    if name not in tokenizer.specials:
+        raise ValueError(f"the tokenizer has no special '{name}'; it has {', '.join(tokenizer.specials) or 'none'}")
+    return tokenizer.vocab_size - len(tokenizer.specials) + tokenizer.specials.index(name)
 
 
 def save(tokenizer: Tokenizer, path: Path) -> None:

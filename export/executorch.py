@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from executorch.backends.xnnpack.partition.config import ALL_PARTITIONER_CONFIGS
 from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
 from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
     XNNPACKQuantizer,
@@ -37,6 +38,7 @@ from edgewright.data.files import write_atomically
 from edgewright.errors import DamagedFileError, ExportError
 from edgewright.export.artifact import Artifact, Metadata, describe
 from edgewright.export.executorch_graph import ConvolutionAsLinear, as_stored, lowerable, rewrite
+from edgewright.export.executorch_lstm import LSTMConfig
 from edgewright.export.executorch_weights import check, read
 from edgewright.export.tracing import OneMethod, example_inputs, refusal
 from edgewright.models.methods import Method
@@ -68,7 +70,7 @@ def export(
             programs |= _programs(model, method, calibration)
         edge = _delegate(programs, metadata)
         # the functions of a method differ in nothing but the length: count one of them
-        firsts = [function_name(method, method.lengths[0]) for method in methods]
+        firsts = [method.functions()[0][0] for method in methods]
         delegated = dict(Counter(_name(node) for name in firsts for node in _delegated(edge, name)))
         left_over = dict(Counter(_name(node) for name in firsts for node in _left_over(edge, name)))
         content = _finish(edge, programs)
@@ -85,35 +87,27 @@ def export(
     return describe("executorch", model.numerics, path, delegated, left_over, bytes_by_type)
 
 
-def function_name(method: Method, length: int) -> str:
-    """The function of a method for texts of `length`, as the runtime finds it."""
-    return f"{method.name}_{length}"
-
-
 def _programs(
     model: QuantizedModel, method: Method, calibration: Sequence[tuple[np.ndarray, ...]]
 ) -> dict[str, ExportedProgram]:
-    """The method's graph for each length, by function name, quantized as the numerics says."""
+    """The method's graphs by function name, quantized as the numerics says."""
     module = lowerable(model.module, model.weights)
     _repeat_edges(module, method.batch)
     if model.numerics.startswith("dynamic"):
         _quantize_dynamically(module, model.weights)
-    inputs = {length: example_inputs(method, length) for length in method.lengths}
-    graphs: dict[int, GraphModule] = {}
-    for length, example in inputs.items():
+    inputs = {name: example_inputs(method, length) for name, length in method.functions()}
+    graphs: dict[str, GraphModule] = {}
+    for name, example in inputs.items():
         try:
             graph = torch.export.export(OneMethod(module, method), (), example).module()
         except Exception as error:  # torch.export raises its own, dynamo's and plain RuntimeErrors
             raise refusal("torch.export", error, model.module, method) from error
         assert isinstance(graph, GraphModule)
         rewrite(graph)
-        graphs[length] = graph
+        graphs[name] = graph
     if model.numerics == "static_wi8_ai8":
         graphs = _quantize_statically(graphs, inputs, calibration, model.weights)
-    return {
-        function_name(method, length): torch.export.export(graph, (), inputs[length])
-        for length, graph in graphs.items()
-    }
+    return {name: torch.export.export(graph, (), inputs[name]) for name, graph in graphs.items()}
 
 
 def _repeat_edges(module: nn.Module, batch: int) -> None:
@@ -149,19 +143,19 @@ def _dynamic_weight(grid: GridWeight) -> nn.Parameter:
 
 
 def _quantize_statically(
-    graphs: dict[int, GraphModule],
-    inputs: dict[int, dict[str, Tensor]],
+    graphs: dict[str, GraphModule],
+    inputs: dict[str, dict[str, Tensor]],
     calibration: Sequence[tuple[np.ndarray, ...]],
     weights: dict[str, GridWeight],
-) -> dict[int, GraphModule]:
+) -> dict[str, GraphModule]:
     """Linear layers and convolutions in int8, with activation ranges that all lengths share.
 
     The layers that give the outputs quantize their inputs when called: a fixed range would round the logits to 8 bits
     and cut those off that are larger than any of the calibration.
     """
     prepared = {
-        length: prepare_pt2e(graph, _static_quantizer({node.name for node in _answering(graph)}))
-        for length, graph in graphs.items()
+        name: prepare_pt2e(graph, _static_quantizer({node.name for node in _answering(graph)}))
+        for name, graph in graphs.items()
     }
     first, *others = prepared.values()
     observers = {name: child for name, child in first.named_children() if name.startswith("activation_post_process")}
@@ -169,14 +163,14 @@ def _quantize_statically(
         for name, observer in observers.items():
             assert hasattr(other, name)
             setattr(other, name, observer)
-    by_shapes = {_shapes(example.values()): length for length, example in inputs.items()}
+    by_shapes = {_shapes(example.values()): name for name, example in inputs.items()}
     fitting = [(by_shapes[shapes], arrays) for arrays in calibration if (shapes := _shapes(arrays)) in by_shapes]
     with torch.inference_mode():
-        for length, arrays in fitting:
-            prepared[length](**dict(zip(inputs[length], map(torch.tensor, arrays), strict=True)))
+        for name, arrays in fitting:
+            prepared[name](**dict(zip(inputs[name], map(torch.tensor, arrays), strict=True)))
     if not fitting:
         raise ExportError(f"static_wi8_ai8 needs calibration inputs of one of the shapes {[*map(list, by_shapes)]}")
-    quantized = {length: convert_pt2e(graph) for length, graph in prepared.items()}
+    quantized = {name: convert_pt2e(graph) for name, graph in prepared.items()}
     for graph in quantized.values():
         for node in _answering(graph):
             node.target = F.linear  # the aten operator does not know torchao's kind of tensor
@@ -216,7 +210,7 @@ def _delegate(programs: dict[str, ExportedProgram], metadata: Metadata) -> EdgeP
     """The functions with what XNNPACK takes moved into delegates."""
     edge = to_edge_transform_and_lower(
         programs,
-        partitioner=[XnnpackPartitioner()],
+        partitioner=[XnnpackPartitioner([*ALL_PARTITIONER_CONFIGS, LSTMConfig])],
         compile_config=EdgeCompileConfig(_check_ir_validity=False),  # it knows none of torchao's operators
         constant_methods={METADATA: json.dumps(dataclasses.asdict(metadata), ensure_ascii=False)},
     )
@@ -281,17 +275,13 @@ def _run_once(path: Path, methods: Sequence[Method]) -> None:
     except DamagedFileError as error:
         raise ExportError(f"ExecuTorch does not load the file that was made: {error}") from error
     for method in methods:
-        for length in method.lengths:
+        for name, length in method.functions():
             arrays = [tensor.numpy() for tensor in example_inputs(method, length).values()]
             outputs = runner.run(*arrays, method=method.name)
-            sizes = {"batch": method.batch, "length": length}
-            wanted = [
-                (tuple(sizes[size] if isinstance(size, str) else size for size in tensor.shape), tensor.dtype)
-                for tensor in method.outputs
-            ]
+            wanted = [(method.sizes(tensor, length), tensor.dtype) for tensor in method.outputs]
             given = [(output.shape, str(output.dtype)) for output in outputs]
             if given != wanted:
-                raise ExportError(f"{function_name(method, length)} answers {given}; its method promises {wanted}")
+                raise ExportError(f"{name} answers {given}; its method promises {wanted}")
 
 
 @contextlib.contextmanager

@@ -15,6 +15,8 @@ from torch.fx import Graph, GraphModule, Node
 from torch.nn import functional as F
 
 from edgewright.compress.quantize import GridWeight
+from edgewright.export.executorch_layers import LSTMOfProducts, Norm
+from edgewright.models.lstm import LSTM
 
 aten = torch.ops.aten
 # what gives the same whether its rank-3 inputs are transposed before or its output after
@@ -92,6 +94,11 @@ def lowerable(module: nn.Module, weights: Mapping[str, GridWeight]) -> nn.Module
             exchanged = ConvolutionAsLinear(layer)
         elif isinstance(layer, nn.Embedding) and f"{name}.weight" in weights:
             exchanged = IntegerEmbedding(weights[f"{name}.weight"])
+        elif isinstance(layer, LSTM):
+            recurrent = {suffix: weights.get(f"{name}.recurrent{suffix}.weight") for suffix in layer.directions()}
+            exchanged = LSTMOfProducts(layer, {suffix: grid for suffix, grid in recurrent.items() if grid})
+        elif isinstance(layer, nn.LayerNorm):
+            exchanged = Norm(layer)
         else:
             continue
         parent, _, attribute = name.rpartition(".")
@@ -117,6 +124,16 @@ def rewrite(graph_module: GraphModule) -> None:
     graph.eliminate_dead_code()
     graph.lint()
     graph_module.recompile()
+    _forget_unused(graph_module)
+
+
+def _forget_unused(graph_module: GraphModule) -> None:
+    """Without the tensors that this function does not use: ExecuTorch would store buffers in its file all the same."""
+    used = {str(node.target) for node in graph_module.graph.nodes if node.op == "get_attr"}
+    for name, _ in [*graph_module.named_parameters(), *graph_module.named_buffers()]:
+        if name not in used:
+            owner, _, attribute = name.rpartition(".")
+            delattr(graph_module.get_submodule(owner), attribute)
 
 
 def _sum_without_cast(graph: Graph) -> None:

@@ -22,9 +22,11 @@ from edgewright.compress.numerics import SUPPORT, Numerics
 from edgewright.compress.quantize import QuantizedModel
 from edgewright.data.files import write_atomically
 from edgewright.errors import ExportError
-from edgewright.export import litert_file
+from edgewright.export import litert_file, litert_lstm, litert_weights
 from edgewright.export.artifact import Artifact, Metadata, describe
-from edgewright.export.tracing import OneMethod, example_inputs, refusal
+from edgewright.export.litert_lstm import StandIn
+from edgewright.export.tracing import OneMethod, example_inputs, refusal, used_parameters
+from edgewright.export.unrolled import UnrolledLSTM, unrolled
 from edgewright.models.methods import Method
 from edgewright.runtimes.litert import LitertRunner, load
 from edgewright.runtimes.native_log import quiet_stderr
@@ -54,22 +56,29 @@ def export(
             convolution or a linear layer stays outside of XNNPACK; static_wi8_ai8 without calibration inputs.
     """
     assert SUPPORT[model.numerics, "litert"].supported, f"litert has no {model.numerics}"
+    used = used_parameters(model.module, methods)
     data = _calibration_data(methods, calibration) if model.numerics == "static_wi8_ai8" else {}
     inside: dict[str, dict[str, int]] = {}
+    # ranges are measured in the float file, where a stand-in would give those of something else
+    form = UnrolledLSTM if model.numerics == "static_wi8_ai8" else StandIn
 
     def write(scratch: Path) -> None:
         with _silence():
-            _convert(model.module, methods, scratch)
+            _convert(unrolled(model.module, form), methods, scratch)
             if model.numerics != "fp32":
                 _quantize(scratch, model.numerics, methods, data)
         file = litert_file.read(scratch)
         litert_file.look_up_integers(file)
         litert_file.share_buffers(file)
+        layers = litert_weights.layers(file, model, used)
+        if form is StandIn:
+            litert_lstm.unroll(file, layers, model.module)
+            litert_file.share_buffers(file)  # those of the new constants
         litert_file.state_versions(file)
-        litert_file.name_tensors(file, _layers(file, model))
+        litert_file.name_tensors(file, layers)
         litert_file.add_metadata(file, METADATA_NAME, _description(metadata))
         litert_file.write(file, scratch)
-        inside.update(_inspected(scratch, model, methods))
+        inside.update(_inspected(scratch, model, methods, used))
 
     write_atomically(path, write)
     return describe("litert", model.numerics, path, **inside)
@@ -181,46 +190,14 @@ def _joined(ranges: Mapping[str, Any], file: Any) -> dict[str, Any]:
     return joined
 
 
-def _layers(file: Any, model: QuantizedModel) -> dict[int, str]:
-    """The parameter that each weight buffer holds.
-
-    Raises:
-        ExportError: a weight is missing in the form that the numerics name.
-    """
-    found = litert_file.constants(file)
-    layers = {}
-    for name, parameter in model.module.named_parameters():
-        if parameter.ndim < 2:
-            continue
-        grid = model.weights.get(name)
-        values = parameter.detach().numpy() if grid is None else grid.integers
-        values = values.astype(np.float16) if model.numerics == "fp16" else values
-        values = values.transpose(0, 2, 1)[:, None] if values.ndim == 3 else values  # Conv1d to OHWI
-        scales = np.empty(0) if grid is None else grid.scales.reshape(-1)
-        for constant in found:
-            if _equal(constant, values, scales):
-                layers[constant.buffer] = name
-                break
-        else:
-            raise ExportError(f"litert: {name} is not stored as the {values.dtype} values that {model.numerics} names")
-    return layers
-
-
-def _equal(constant: litert_file.Constant, values: np.ndarray, scales: np.ndarray) -> bool:
-    if constant.values.dtype != values.dtype or not np.array_equal(constant.values, values):
-        return False
-    if constant.scales.size != scales.size:
-        return False
-    zero = ~values.reshape(max(1, scales.size), -1).any(axis=1)  # a row of zeros has no scale to agree on
-    return bool(np.all((constant.scales == scales) | zero)) if scales.size else True
-
-
-def _inspected(path: Path, model: QuantizedModel, methods: Sequence[Method]) -> dict[str, dict[str, int]]:
+def _inspected(
+    path: Path, model: QuantizedModel, methods: Sequence[Method], used: frozenset[str]
+) -> dict[str, dict[str, int]]:
     """What the finished file is, for its Artifact; raises ExportError where it is not what was asked for."""
     with quiet_stderr():
         _check_outputs(load(path), methods)
         file = litert_file.read(path)
-        _layers(file, model)
+        litert_weights.layers(file, model, used)
         delegated, left_over = _delegation(file)
     weight_bytes = Counter[str]()
     for constant in litert_file.constants(file):
@@ -290,8 +267,8 @@ def _description(metadata: Metadata) -> bytes:
     return json.dumps(content, ensure_ascii=False).encode()
 
 
-def _signatures(methods: Sequence[Method]) -> Iterator[tuple[str, Method, int]]:
+def _signatures(methods: Sequence[Method]) -> Iterator[tuple[str, Method, int | None]]:
     """Each signature's key, method and length."""
     for method in methods:
-        for length in method.lengths:
-            yield f"{method.name}_{length}", method, length
+        for key, length in method.functions():
+            yield key, method, length

@@ -62,7 +62,47 @@ def constants(model: schema.ModelT) -> list[Constant]:
 
 def operators(model: schema.ModelT, subgraph: int = 0) -> list[str]:
     """The operators' names in the order of execution, "CONV_2D"."""
-    return [_name(model, operator) for operator in model.subgraphs[subgraph].operators]
+    return [operator_name(model, operator) for operator in model.subgraphs[subgraph].operators]
+
+
+def operator_name(model: schema.ModelT, operator: schema.OperatorT) -> str:
+    """The name of one, "CONV_2D"."""
+    return OPERATOR_NAMES[
+        flatbuffer_utils.get_builtin_code_from_operator_code(model.operatorCodes[operator.opcodeIndex])
+    ]
+
+
+def new_operator(
+    model: schema.ModelT, name: str, inputs: list[int], outputs: list[int], options: object = None, version: int = 1
+) -> schema.OperatorT:
+    """An operator for a subgraph's list.
+
+    options: the schema's object for the operator, where it has one.
+    version: the least that a runtime must know; 1 takes float32, most take int8 from 2 on.
+    """
+    operator = schema.OperatorT()
+    operator.opcodeIndex = _operator_code(model, getattr(schema.BuiltinOperator, name), version)
+    operator.inputs, operator.outputs = inputs, outputs
+    if options is not None:
+        operator.builtinOptions = options
+        operator.builtinOptionsType = getattr(schema.BuiltinOptions, type(options).__name__.removesuffix("T"))
+    return operator
+
+
+def new_tensor(graph: schema.SubGraphT, kind: int, shape: tuple[int, ...]) -> int:
+    """The index of a new tensor without name and values in a subgraph."""
+    tensor = schema.TensorT()
+    tensor.type, tensor.shape, tensor.buffer, tensor.name = kind, np.array(shape, np.int32), 0, b""
+    graph.tensors.append(tensor)
+    return len(graph.tensors) - 1
+
+
+def new_buffer(model: schema.ModelT, values: np.ndarray) -> int:
+    """The index of a new buffer with these values."""
+    buffer = schema.BufferT()
+    buffer.data = np.frombuffer(values.tobytes(), np.uint8)
+    model.buffers.append(buffer)
+    return len(model.buffers) - 1
 
 
 def only(model: schema.ModelT, signature: int) -> bytes:
@@ -84,7 +124,7 @@ def look_up_integers(model: schema.ModelT) -> None:
     for graph in model.subgraphs:
         rewritten = []
         for operator in graph.operators:
-            table = graph.tensors[operator.inputs[1]] if _name(model, operator) == "EMBEDDING_LOOKUP" else None
+            table = graph.tensors[operator.inputs[1]] if operator_name(model, operator) == "EMBEDDING_LOOKUP" else None
             if table is None or table.type != schema.TensorType.INT8:
                 rewritten.append(operator)
                 continue
@@ -96,8 +136,10 @@ def look_up_integers(model: schema.ModelT) -> None:
             gather = schema.GatherOptionsT()
             gather.axis = 0
             rewritten += [
-                _operator(model, "GATHER", [weights, ids], [len(graph.tensors) - 1], gather),
-                _operator(model, "DEQUANTIZE", [len(graph.tensors) - 1], [result], schema.DequantizeOptionsT()),
+                new_operator(model, "GATHER", [weights, ids], [len(graph.tensors) - 1], gather, version=2),
+                new_operator(
+                    model, "DEQUANTIZE", [len(graph.tensors) - 1], [result], schema.DequantizeOptionsT(), version=2
+                ),
             ]
         graph.operators = rewritten
 
@@ -123,7 +165,7 @@ def state_versions(model: schema.ModelT) -> None:
     """
     for graph in model.subgraphs:
         for operator in graph.operators:
-            if _name(model, operator) != "FULLY_CONNECTED":
+            if operator_name(model, operator) != "FULLY_CONNECTED":
                 continue
             code = model.operatorCodes[operator.opcodeIndex]
             rows, weights = (graph.tensors[index] for index in operator.inputs[:2])
@@ -156,11 +198,8 @@ def name_tensors(model: schema.ModelT, layers: Mapping[int, str]) -> None:
 
 def add_metadata(model: schema.ModelT, name: str, content: bytes) -> None:
     """A named buffer that the interpreter passes over."""
-    buffer = schema.BufferT()
-    buffer.data = np.frombuffer(content, np.uint8)
-    model.buffers.append(buffer)
     entry = schema.MetadataT()
-    entry.name, entry.buffer = name, len(model.buffers) - 1
+    entry.name, entry.buffer = name, new_buffer(model, np.frombuffer(content, np.uint8))
     model.metadata = [*(model.metadata or []), entry]
 
 
@@ -172,32 +211,15 @@ def metadata(model: schema.ModelT, name: str) -> bytes | None:
     return None
 
 
-def _name(model: schema.ModelT, operator: schema.OperatorT) -> str:
-    return OPERATOR_NAMES[
-        flatbuffer_utils.get_builtin_code_from_operator_code(model.operatorCodes[operator.opcodeIndex])
-    ]
-
-
-def _operator(
-    model: schema.ModelT, name: str, inputs: list[int], outputs: list[int], options: object
-) -> schema.OperatorT:
-    operator = schema.OperatorT()
-    operator.opcodeIndex = _operator_code(model, getattr(schema.BuiltinOperator, name))
-    operator.inputs, operator.outputs = inputs, outputs
-    operator.builtinOptions = options
-    operator.builtinOptionsType = getattr(schema.BuiltinOptions, type(options).__name__.removesuffix("T"))
-    return operator
-
-
-def _operator_code(model: schema.ModelT, code: int) -> int:
-    """The index of an operator's entry; version 2 is the first that takes int8."""
+def _operator_code(model: schema.ModelT, code: int, version: int) -> int:
+    """The index of an operator's entry, raised to that version."""
     for index, entry in enumerate(model.operatorCodes):
         if flatbuffer_utils.get_builtin_code_from_operator_code(entry) == code:
-            entry.version = max(entry.version, 2)
+            entry.version = max(entry.version, version)
             return index
     entry = schema.OperatorCodeT()
     entry.builtinCode = entry.deprecatedBuiltinCode = code
-    entry.version = 2
+    entry.version = version
     model.operatorCodes.append(entry)
     return len(model.operatorCodes) - 1
 

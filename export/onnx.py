@@ -1,17 +1,14 @@
-"""ONNX (.onnx) for ONNX Runtime: one graph with free batch and length, of standard operators."""
+"""ONNX (.onnx) for ONNX Runtime: a graph with free batch and length for each method."""
 
 import json
-import logging
 import tempfile
-import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime
-import torch
 from onnx import helper, numpy_helper
 
 from edgewright.compress.numerics import SUPPORT
@@ -20,12 +17,13 @@ from edgewright.data.files import write_atomically
 from edgewright.errors import ExportError
 from edgewright.export import onnx_integers
 from edgewright.export.artifact import Artifact, Metadata, describe
-from edgewright.export.tracing import example_inputs, refusal
+from edgewright.export.onnx_float import to_float
+from edgewright.export.onnx_graph import trace
+from edgewright.export.tracing import example_inputs
 from edgewright.models.methods import Method
-from edgewright.runtimes.onnx import load, session_options
+from edgewright.runtimes.onnx import SUFFIX, load, session_options
 
-OPSET = 18  # what the exporter writes without a conversion of versions; ONNX Runtime 1.14 (2023) and later
-FLOAT_KERNELS = frozenset({"Conv", "FusedConv", "Gemm", "FusedGemm", "MatMul", "FusedMatMul", "MatMulInteger"})
+FLOAT_KERNELS = frozenset({"Conv", "FusedConv", "Gemm", "FusedGemm", "MatMul", "FusedMatMul", "MatMulInteger", "LSTM"})
 
 
 def export(
@@ -35,76 +33,48 @@ def export(
     calibration: Sequence[tuple[np.ndarray, ...]],
     metadata: Metadata,
 ) -> Artifact:
-    """Write `path`, load it, run it once, and compare the stored weights with the grid.
+    """Write `path`, load it, run each method once, and compare the stored weights with the grid.
 
+    A model whose one method is "forward" becomes a file; any other a folder with a file `<method>.onnx` for each.
     In dynamic_wi4_afp32 linear layers are int4; embedding and convolutions are int8.
 
     Raises:
         ExportError: the exporter has no translation of an operator; a weight is stored otherwise than asked; ONNX
-            Runtime computes a quantized layer in float; static_wi8_ai8 without calibration inputs.
+            Runtime computes a quantized layer in float; static_wi8_ai8 without calibration inputs, or of layers that
+            have no such form.
     """
     assert SUPPORT[model.numerics, "onnx"].supported, f"onnx has no {model.numerics}"
-    if [method.name for method in methods] != ["forward"]:
-        raise ExportError(f"onnx: a file holds one graph, 'forward'; asked for {[method.name for method in methods]}")
     if model.numerics == "static_wi8_ai8" and not calibration:
         raise ExportError("onnx: static_wi8_ai8 needs calibration inputs; none were given")
-    method = methods[0]
     inside: dict[str, dict[str, int]] = {}
 
     def write(scratch: Path) -> None:
-        proto = _traced(model.module, method)
-        if model.numerics == "static_wi8_ai8":
-            onnx_integers.to_static(proto, model.weights, _ranges(proto, model, method, calibration))
-        elif model.weights:
-            onnx_integers.to_dynamic(proto, model.weights)
-        _describe_itself(proto, metadata)
-        onnx.checker.check_model(proto)
-        onnx.save(proto, scratch)
-        inside.update(_inspected(scratch, model, method))
+        files = {method.name: scratch / f"{method.name}{SUFFIX}" for method in methods}
+        if list(files) == ["forward"]:
+            files = {"forward": scratch}
+        else:
+            scratch.mkdir()
+        for method in methods:
+            proto = _graph(model, method, calibration)
+            _describe_itself(proto, metadata, [] if scratch in files.values() else list(files))
+            onnx.checker.check_model(proto)
+            onnx.save(proto, files[method.name])
+        inside.update(_inspected(scratch, files, model, methods))
 
     write_atomically(path, write)
     return describe("onnx", model.numerics, path, **inside)
 
 
-def _traced(module: torch.nn.Module, method: Method) -> onnx.ModelProto:
-    """The float graph, without what the exporter writes down for debugging (paths of this machine, among others)."""
-    inputs = example_inputs(method, max(method.lengths), batch=2)  # sizes of 1 would be taken for fixed
-    shapes = {
-        tensor.name: {axis: torch.export.Dim(size) for axis, size in enumerate(tensor.shape) if isinstance(size, str)}
-        for tensor in method.inputs
-    }
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)  # it misses torchvision
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch's pytree warns about itself
-            program = torch.onnx.export(
-                module,
-                (),
-                kwargs=inputs,
-                dynamo=True,
-                dynamic_shapes=shapes,
-                input_names=[tensor.name for tensor in method.inputs],
-                output_names=[tensor.name for tensor in method.outputs],
-                opset_version=OPSET,
-                verbose=False,
-            )
-    except Exception as error:  # the exporter's errors have no common base but Exception
-        raise refusal("torch.onnx", error, module, method) from error
-    finally:
-        logger.setLevel(level)
-    assert program is not None
-    proto = program.model_proto
-    for node in proto.graph.node:
-        scopes = [entry.value for entry in node.metadata_props if entry.key == "pkg.torch.onnx.name_scopes"]
-        layers = [part for part in scopes[0].strip("[]").replace("'", "").split(", ")[:-1] if part] if scopes else []
-        node.name = "/".join([*layers, node.output[0]])  # "convolution_1/conv1d"
-        node.doc_string = ""
-        del node.metadata_props[:]
-    for value in (*proto.graph.input, *proto.graph.output, *proto.graph.initializer):
-        del value.metadata_props[:]
-    del proto.metadata_props[:], proto.graph.metadata_props[:], proto.graph.value_info[:]
+def _graph(model: QuantizedModel, method: Method, calibration: Sequence[tuple[np.ndarray, ...]]) -> onnx.ModelProto:
+    proto = trace(model.module, method)
+    if model.numerics == "static_wi8_ai8":
+        onnx_integers.check_static(proto)
+        to_float(proto)
+        onnx_integers.to_static(proto, model.weights, _ranges(proto, model, method, calibration))
+    elif model.weights:
+        onnx_integers.to_dynamic(proto, model.weights)
+    else:
+        to_float(proto)
     return proto
 
 
@@ -129,7 +99,7 @@ def _ranges(
     return ranges
 
 
-def _describe_itself(proto: onnx.ModelProto, metadata: Metadata) -> None:
+def _describe_itself(proto: onnx.ModelProto, metadata: Metadata, methods: Sequence[str]) -> None:
     proto.producer_name, proto.producer_version = metadata.author, metadata.version
     proto.doc_string = metadata.description
     proto.graph.name = metadata.name
@@ -142,34 +112,43 @@ def _describe_itself(proto: onnx.ModelProto, metadata: Metadata) -> None:
         "author": metadata.author,
         **metadata.extra,
     }
+    if methods:  # of the folder, so that a missing file is noticed
+        properties["methods"] = json.dumps(methods)
     helper.set_model_props(proto, properties)
 
 
-def _inspected(path: Path, model: QuantizedModel, method: Method) -> dict[str, dict[str, int]]:
-    """What the finished file is, for its Artifact; raises ExportError where it is not what was asked for."""
-    inputs = [tensor.numpy() for tensor in example_inputs(method, min(method.lengths)).values()]
-    if not all(np.isfinite(output).all() for output in load(path).run(*inputs)):
-        raise ExportError("onnx: the file was written but gives values that are not finite")
-    proto = onnx.load(path)
-    _check_weights(proto, model)
+def _inspected(
+    path: Path, files: Mapping[str, Path], model: QuantizedModel, methods: Sequence[Method]
+) -> dict[str, dict[str, int]]:
+    """What the finished file or folder is, for its Artifact; raises ExportError where it is not what was asked for."""
+    runner = load(path)
+    for method in methods:
+        length = min(method.lengths, default=None)
+        inputs = [tensor.numpy() for tensor in example_inputs(method, length).values()]
+        if not all(np.isfinite(output).all() for output in runner.run(*inputs, method=method.name)):
+            raise ExportError(f"onnx: the file was written but '{method.name}' gives values that are not finite")
+    protos = [onnx.load(file) for file in files.values()]
+    _check_weights(protos, model)
     weight_bytes = Counter[str]()
-    for tensor in proto.graph.initializer:
+    for tensor in (tensor for proto in protos for tensor in proto.graph.initializer):
         values = numpy_helper.to_array(tensor)
         kind = "int4" if tensor.name.endswith(".nibbles") else str(values.dtype)
         weight_bytes[kind] += values.nbytes
-    return {"delegated": _kernels(path, model), "left_over": {}, "weight_bytes": dict(weight_bytes)}
+    kernels = sum((_kernels(file, model) for file in files.values()), Counter[str]())
+    return {"delegated": dict(kernels), "left_over": {}, "weight_bytes": dict(weight_bytes)}
 
 
-def _check_weights(proto: onnx.ModelProto, model: QuantizedModel) -> None:
+def _check_weights(protos: Sequence[onnx.ModelProto], model: QuantizedModel) -> None:
     for name, grid in model.weights.items():
-        found = onnx_integers.stored(proto, name)
-        if found is None:
+        held = [found for proto in protos if (found := onnx_integers.stored(proto, name)) is not None]
+        if not held:
             raise ExportError(f"onnx: {name} is stored as float, not as the integers that {model.numerics} names")
-        if not (np.array_equal(found.integers, grid.integers) and np.array_equal(found.scales, grid.scales)):
-            raise ExportError(f"onnx: {name} is stored with other integers or scales than the grid's")
+        for found in held:
+            if not (np.array_equal(found.integers, grid.integers) and np.array_equal(found.scales, grid.scales)):
+                raise ExportError(f"onnx: {name} is stored with other integers or scales than the grid's")
 
 
-def _kernels(path: Path, model: QuantizedModel) -> dict[str, int]:
+def _kernels(path: Path, model: QuantizedModel) -> Counter[str]:
     """The operators that ONNX Runtime makes of the file on this machine, with their counts."""
     with tempfile.TemporaryDirectory() as folder:
         options = session_options(1)
@@ -180,10 +159,12 @@ def _kernels(path: Path, model: QuantizedModel) -> dict[str, int]:
     constants |= {
         node.output[0] for node in graph.node if node.op_type == "DequantizeLinear" and node.input[0] in constants
     }
+    # four bits have no LSTM kernel: see onnx_recurrent.unpacked_layer
+    refused = FLOAT_KERNELS - ({"LSTM"} if model.numerics == "dynamic_wi4_afp32" else set())
     if model.weights:
         for node in graph.node:
-            if node.op_type in FLOAT_KERNELS and constants.intersection(node.input):
+            if node.op_type in refused and constants.intersection(node.input):
                 raise ExportError(
                     f"onnx: ONNX Runtime computes '{node.name}' ({node.op_type}) without an integer kernel"
                 )
-    return dict(Counter(node.op_type for node in graph.node))
+    return Counter(node.op_type for node in graph.node)

@@ -13,9 +13,14 @@ Shapes: B batch, S source tokens, T target tokens, D width, N heads, M the most 
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from edgewright.data.decoding import decode
+from edgewright.data.sampling import Sampling
+from edgewright.errors import UsageError
 from edgewright.models import methods
 from edgewright.models.attention import FORBIDDEN, SelfAttention, attend, mean_of_real, only_real
 from edgewright.models.lstm import LSTM
@@ -34,6 +39,12 @@ class HybridConfig:
     feedforward: int = 2048
     max_target: int = 64  # M: the most tokens that can be generated, and what a cache has room for
     dropout: float = 0.1
+
+
+# Learns short replies within minutes on a processor
+SMALL = HybridConfig(
+    width=128, lstm_layers=1, lstm_hidden=64, attention_heads=4, layers=2, heads=4, feedforward=256, max_target=32
+)
 
 
 class HybridRNNTransformer(nn.Module):
@@ -79,6 +90,47 @@ class HybridRNNTransformer(nn.Module):
             (B, V) float32 logits, then the caches with this position written into them.
         """
         return self.decoder.step(token, position, crossed, *caches)
+
+    def generate(
+        self,
+        source: Tensor,
+        start_token: int,
+        end_token: int,
+        max_length: int,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 0.0,
+        beams: int = 1,
+        repetition_penalty: float = 1.0,
+        seed: int | None = None,
+    ) -> Tensor:
+        """Replies to prompts, through the cache; see data/sampling.py for what the settings mean.
+
+        Args:
+            source: (B, S) int32 ids, padded with 0 at the end.
+            max_length: the most tokens of a reply, its end token among them; at most M.
+            temperature: 0 always takes the best token. With more than one beam nothing is drawn.
+            top_k, top_p: 0 is off.
+            seed: the same one gives the same replies; a row's depends on its prompt and its number only.
+
+        Returns:
+            (B, T) int32 on the CPU: without the start token, with the end token where it was reached, then 0.
+
+        Raises:
+            UsageError: a setting is out of its range.
+        """
+        if max_length > self.config.max_target:
+            raise UsageError(f"max_length is {max_length}; this model has room for {self.config.max_target} tokens")
+        sampling = Sampling(temperature, top_k, top_p, repetition_penalty)
+        training = self.training
+        self.eval()
+        try:
+            with torch.inference_mode():
+                steps = HybridSteps(self, source)
+                decoded = decode(steps, len(source), start_token, end_token, max_length, sampling, beams, seed)
+        finally:
+            self.train(training)
+        return torch.from_numpy(decoded.ids)
 
     def empty_caches(self, batch: int = 1) -> tuple[Tensor, ...]:
         config = self.config
@@ -127,6 +179,29 @@ class HybridRNNTransformer(nn.Module):
         return {name: sum(p.numel() for p in part.parameters()) for name, part in parts.items()}
 
 
+class HybridSteps:
+    """The model behind its prompts (B, S), as data/decoding.py takes it."""
+
+    def __init__(self, model: HybridRNNTransformer, source: Tensor) -> None:
+        self._model = model
+        self._device = next(model.parameters()).device
+        self._crossed = model.encode(source.to(self._device))
+        self._caches = tuple(cache.to(self._device) for cache in model.empty_caches(len(source)))
+
+    def step(self, tokens: NDArray[np.int32], position: int) -> NDArray[np.float32]:
+        """(B, V) scores after `tokens` (B, 1)."""
+        at = torch.tensor([position], dtype=torch.int32, device=self._device)
+        scores, *caches = self._model.step(torch.from_numpy(tokens).to(self._device), at, self._crossed, *self._caches)
+        self._caches = tuple(caches)
+        return scores.float().cpu().numpy()
+
+    def reorder(self, rows: NDArray[np.int64]) -> None:
+        """Go on with these rows."""
+        chosen = torch.from_numpy(rows).to(self._device)
+        self._crossed = self._crossed[chosen]
+        self._caches = tuple(cache[chosen] for cache in self._caches)
+
+
 class HybridEncoder(nn.Module):
     def __init__(self, config: HybridConfig) -> None:
         super().__init__()
@@ -149,8 +224,9 @@ class HybridDecoder(nn.Module):
         super().__init__()
         self.embedding = nn.Embedding(config.vocab_size, config.width, padding_idx=0)
         self.scale = math.sqrt(config.width)
-        self.register_buffer("positions", sinusoids(config.max_target, config.width), persistent=False)
-        self.register_buffer("numbers", torch.arange(config.max_target, dtype=torch.float32), persistent=False)
+        # both are in the checkpoint, because a model is built without memory before its tensors are put in
+        self.register_buffer("positions", sinusoids(config.max_target, config.width))
+        self.register_buffer("numbers", torch.arange(config.max_target, dtype=torch.float32))
         self.layers = nn.ModuleList([DecoderLayer(config) for _ in range(config.layers)])
         self.dropout = nn.Dropout(config.dropout)
         self.output = nn.Linear(config.width, config.vocab_size)

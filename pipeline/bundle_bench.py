@@ -36,8 +36,8 @@ from edgewright.pipeline.recipe import Effort
 from edgewright.pipeline.timing import NOT_TIMED, timed_texts
 from edgewright.runtimes import Runtime
 from edgewright.runtimes import bundle as bundles
+from edgewright.runtimes.answers import pad_to_bucket
 from edgewright.runtimes.bundle import Bundle, BundleArtifact
-from edgewright.runtimes.predictor import pad_to_bucket
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
 THREADS = (1, 2, 4)

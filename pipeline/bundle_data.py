@@ -5,12 +5,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from edgewright.benchmarks import accuracy, parity
 from edgewright.data.rows import read_rows
 from edgewright.data.tasks import Task
 from edgewright.errors import UsageError
 from edgewright.models import checkpoint
 from edgewright.pipeline import learn
+from edgewright.pipeline.examples import Examples, Words, from_rows
 from edgewright.pipeline.progress import Reporter
 from edgewright.runtimes import bundle as bundles
 from edgewright.runtimes.bundle import Bundle, BundleArtifact
@@ -20,7 +23,8 @@ TARGETS = ("executorch", "litert", "coreml", "onnx")
 
 
 def evaluate(path: Path, data: Path, runtime: str, reporter: Reporter) -> list[dict[str, Any]]:
-    """One record an artifact: runtime, numerics, n, accuracy, macro_f1, label_agreement, out_of_scope.
+    """One record an artifact: runtime, numerics, n, accuracy, macro_f1, label_agreement, and out_of_scope, or for
+    tags span_f1 and by_source.
 
     label_agreement is with the bundle's own float PyTorch model, over all rows; None where the bundle holds none.
 
@@ -34,28 +38,34 @@ def evaluate(path: Path, data: Path, runtime: str, reporter: Reporter) -> list[d
     reference = None
     if (float_model := bundle.reference()) is not None:
         runner = PyTorchRunner(checkpoint.load_model(float_model))
-        reference = learn.all_logits(rows.texts, tokenizer, bundle.lengths, runner, reporter, "pytorch")
+        reference = learn.all_answers(rows.texts, tokenizer, bundle.lengths, runner, reporter, "pytorch")
     answers = []
     for artifact in chosen(bundle, runtime):
         title = f"{artifact.target} {artifact.numerics}"
         runner_of = bundle.runner(artifact)
-        logits = learn.all_logits(rows.texts, tokenizer, bundle.lengths, runner_of, reporter, title)
-        scored = accuracy.evaluate(logits, rows.labels, bundle.temperature, bundle.threshold)
+        logits = learn.all_answers(rows.texts, tokenizer, bundle.lengths, runner_of, reporter, title)
         answers.append(
             {
                 "runtime": artifact.target,
                 "numerics": artifact.numerics,
-                "n": scored.n,
-                "accuracy": scored.accuracy,
-                "macro_f1": scored.macro_f1,
+                **_figures(bundle, rows, logits),
                 "label_agreement": parity.compare(logits, reference).label_agreement if reference is not None else None,
-                "out_of_scope": asdict(scored.out_of_scope) if scored.out_of_scope else None,
             }
         )
     return answers
 
 
-def read_labelled(bundle: Bundle, data: Path) -> learn.Labelled:
+def _figures(bundle: Bundle, rows: Examples, logits: np.ndarray) -> dict[str, Any]:
+    if bundle.kind == "tags":
+        tagged = accuracy.evaluate_tags(logits, rows.labels, rows.counts, bundle.labels, bundle.decoding(), rows.groups)
+        figures = {"accuracy": tagged.accuracy, "macro_f1": tagged.macro_f1, "span_f1": tagged.span_f1}
+        return {"n": len(rows.texts), **figures, "by_source": tagged.metrics["by_source"]}
+    scored = accuracy.evaluate(logits, rows.labels, bundle.temperature, bundle.threshold)
+    outside = asdict(scored.out_of_scope) if scored.out_of_scope else None
+    return {"n": scored.n, "accuracy": scored.accuracy, "macro_f1": scored.macro_f1, "out_of_scope": outside}
+
+
+def read_labelled(bundle: Bundle, data: Path) -> Examples:
     """The rows of a JSON Lines file (also .gz) with the bundle's labels."""
     task = Task(
         name=bundle.name,
@@ -64,7 +74,9 @@ def read_labelled(bundle: Bundle, data: Path) -> learn.Labelled:
         labels=bundle.labels,
         reject_label=bundle.reject_label,
     )
-    return learn.labelled(list(read_rows(data, task.kind)), task, bundle.labels, "normal")
+    tokenizer = bundle.tokenizer()
+    words = Words(tokenizer.normalisation, bundle.lengths[-1] if tokenizer.window is None else None)
+    return from_rows(list(read_rows(data, task.kind)), task, bundle.labels, words)
 
 
 def chosen(bundle: Bundle, runtime: str) -> Sequence[BundleArtifact]:

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from edgewright.benchmarks import accuracy, parity
-from edgewright.benchmarks.parity import EDGE_TEXTS
 from edgewright.benchmarks.record import GateResult
 from edgewright.compress.numerics import Numerics, Target, weight_bits
 from edgewright.compress.quantize import quantize
@@ -22,19 +21,22 @@ from edgewright.data import tokenizer as tokenizers
 from edgewright.data.files import read_json, write_atomically, write_json
 from edgewright.data.tasks import Task
 from edgewright.data.tokenizer import Tokenizer
+from edgewright.data.viterbi import viterbi
 from edgewright.export import bundle as bundles
 from edgewright.export import export
 from edgewright.export.artifact import SUFFIX, Artifact, Metadata, to_json
 from edgewright.export.bundle import Content, Shipped
 from edgewright.models import checkpoint
-from edgewright.pipeline import learn
+from edgewright.pipeline import examples, learn
+from edgewright.pipeline.examples import Examples
 from edgewright.pipeline.graph import library_version
 from edgewright.pipeline.progress import Reporter
 from edgewright.pipeline.recipe import Effort, Recipe
 from edgewright.runtimes import bundle as reader
 from edgewright.runtimes import load
+from edgewright.runtimes.answers import answers_of, pad_to_bucket
 from edgewright.runtimes.bundle import Golden
-from edgewright.runtimes.predictor import logits_of, open_predictor, pad_to_bucket
+from edgewright.runtimes.opening import open_predictor
 
 PADDING_ROWS = 32  # rows whose logits are compared over all buckets
 VERSIONS = ("torch", "executorch", "torchao", "litert-torch", "ai-edge-litert", "coremltools", "onnx", "onnxruntime")
@@ -72,16 +74,16 @@ def make_artifact(recipe: Recipe, task: Task, target: Target, numerics: Numerics
     model = learnt.model()
     quantized = quantize(model, numerics)
     path = folder / f"{target}-{numerics}{SUFFIX[target]}"
-    calibration = calibration_inputs(recipe, task, words) if numerics.startswith("static") else []
+    calibration = calibration_inputs(recipe, task, learnt) if numerics.startswith("static") else []
     artifact = export(
         target, quantized, model.methods(recipe.export.lengths), path, calibration, _metadata(recipe, task, labels)
     )
 
-    golden = golden_vectors(learnt.logits()["golden"], words, labels)
     runner = load(target, path)
-    answers = np.stack([logits_of(vector.text, words, recipe.export.lengths, runner) for vector in golden])
-    error = float(np.abs(answers - np.array([vector.logits for vector in golden])).max())
-    content = bundle_content(recipe, task, learnt, golden, [Shipped(artifact, error)])
+    texts = learn.golden_texts()
+    answers = np.concatenate([answers_of(text, words, recipe.export.lengths, runner) for text in texts])
+    error = float(np.abs(answers - learnt.logits()["golden"]).max())
+    content = bundle_content(recipe, task, learnt, [Shipped(artifact, error)])
     bundles.write(content, folder / "bundle")
     write_json(folder / "artifact.json", to_json(artifact) | {"golden_max_abs_logit_error": error})
 
@@ -94,24 +96,39 @@ def read_artifact(folder: Path, target: Target) -> Shipped:
     return Shipped(Artifact(path=path, **said), error)
 
 
-def golden_vectors(logits: np.ndarray, words: Tokenizer, labels: Sequence[str]) -> list[Golden]:
+def golden_vectors(task: Task, learnt: Learnt) -> list[Golden]:
     """One vector for each golden text; logits rounded to 6 digits after the point."""
+    words, labels, logits = learnt.words(), learnt.labels(), learnt.logits()["golden"].round(6).astype(float)
+    texts = learn.golden_texts()
+    first_ids = [tokenizers.pieces(words, text)[0].tolist() for text in texts]
+    if task.kind != "tags":
+        return [
+            Golden(text, ids, row.tolist(), labels[int(row.argmax())])
+            for text, ids, row in zip(texts, first_ids, logits, strict=True)
+        ]
+    decode = decoding_of(learnt)
+    counts = [len(words.encode(text, limit=None if words.window else words.max_tokens)) for text in texts]
+    parts = np.split(logits, np.cumsum(counts)[:-1])
     return [
-        Golden(
-            text,
-            tokenizers.pieces(words, text)[0].tolist(),
-            [round(float(value), 6) for value in row],
-            labels[int(row.argmax())],
-        )
-        for text, row in zip(learn.golden_texts(), logits, strict=True)
+        Golden(text, ids, rows.tolist(), [labels[tag] for tag in viterbi(rows, *decode)])
+        for text, ids, rows in zip(texts, first_ids, parts, strict=True)
     ]
+
+
+def decoding_of(learnt: Learnt) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Transitions, first and last of Viterbi, as the reference's stage left them."""
+    said = learnt.figures()["decoding"]
+    transitions, first, last = (
+        np.array([[-np.inf if value is None else value for value in row] for row in said[name]])
+        for name in ("transitions", "first", "last")
+    )
+    return transitions, first[0], last[0]
 
 
 def bundle_content(
     recipe: Recipe,
     task: Task,
     learnt: Learnt,
-    golden: Sequence[Golden],
     shipped: Sequence[Shipped],
     gates: Sequence[dict[str, Any]] = (),
     measurements: Sequence[dict[str, Any]] = (),
@@ -125,11 +142,12 @@ def bundle_content(
         task={"name": task.name, "kind": task.kind, "labels": labels, "reject_label": task.reject_label},
         methods=learnt.model().methods(recipe.export.lengths),
         postprocess={
-            "decoding": "argmax",
+            "decoding": "viterbi" if task.kind == "tags" else "argmax",
             "temperature": figures["temperature"],
             "threshold": figures["threshold"],
-            "windows": "mean_logits",
-        },
+            "windows": "joined" if task.kind == "tags" else "mean_logits",
+        }
+        | (figures["decoding"] or {}),
         data={
             "source": source.name,
             "fingerprint": read_json(learnt.data / "data.json")["fingerprint"],
@@ -144,17 +162,17 @@ def bundle_content(
         measurements=measurements,
         tokenizer=learnt.tokenizer / "tokenizer.json",
         reference=learnt.reference / "model.safetensors",
-        golden=golden,
+        golden=golden_vectors(task, learnt),
         shipped=shipped,
     )
 
 
-def calibration_inputs(recipe: Recipe, task: Task, words: Tokenizer) -> list[tuple[np.ndarray, ...]]:
+def calibration_inputs(recipe: Recipe, task: Task, learnt: Learnt) -> list[tuple[np.ndarray, ...]]:
     """Inputs of one text each, evenly spread over the training rows, padded to their buckets."""
-    rows = learn.load(recipe, task, "train", None).rows
-    chosen = np.linspace(0, len(rows) - 1, min(recipe.export.calibration_rows, len(rows))).round().astype(int)
-    texts = [rows[i].text or "" for i in chosen]
-    return [(pad_to_bucket(tokenizers.pieces(words, text)[0], recipe.export.lengths),) for text in texts]
+    words = learnt.words()
+    texts = examples.load(recipe, task, "train", learnt.labels()).in_scope().texts
+    chosen = np.linspace(0, len(texts) - 1, min(recipe.export.calibration_rows, len(texts))).round().astype(int)
+    return [(pad_to_bucket(tokenizers.pieces(words, texts[i])[0], recipe.export.lengths),) for i in chosen]
 
 
 def verify(
@@ -169,10 +187,10 @@ def verify(
     reporter: Reporter,
 ) -> None:
     """logits.npz of the artifact on the evaluation rows, and verify.json with every figure but the times."""
-    labels, figures, reference = learnt.labels(), learnt.figures(), learnt.logits()
+    labels, reference = learnt.labels(), learnt.logits()
     predictor = open_predictor(made / "bundle", target, numerics)
     arrays: dict[str, Any] = {
-        name: learn.all_logits(
+        name: learn.all_answers(
             texts,
             predictor.tokenizer,
             recipe.export.lengths,
@@ -184,28 +202,25 @@ def verify(
     }
     write_atomically(folder / "logits.npz", lambda path: np.savez(path, **arrays))
 
-    test = learn.evaluation_rows(recipe, task, "test", labels, effort)
+    test = examples.load(recipe, task, "test", labels, effort)
     compared = parity.compare(arrays["test"], reference["test"])
-    scored = accuracy.evaluate(arrays["test"], test.labels, figures["temperature"], figures["threshold"])
+    scored = score(task, learnt, arrays["test"], test)
     padding = parity.padding_neutrality(
         predictor.runner,
         [predictor.encode(text)[0] for text in test.texts[:PADDING_ROWS]],
         recipe.export.lengths,
         numerics,
     )
-    edges = edge_gate(arrays["golden"][-len(EDGE_TEXTS) :], reference["golden"][-len(EDGE_TEXTS) :], numerics)
+    edges = edge_gate(arrays["edges"], reference["edges"], numerics)
     write_json(
         folder / "verify.json",
         {
-            "accuracy": scored.accuracy,
-            "macro_f1": scored.macro_f1,
-            "metrics": scored.to_json(labels),
-            "confusion": scored.confusion.tolist(),
+            **scored,
             "label_agreement": compared.label_agreement,
             "max_abs_logit_error": compared.max_abs_logit_error,
             "mean_abs_logit_error": compared.mean_abs_logit_error,
             "worst": list(compared.worst_rows),
-            "worst_rows": [test.numbers[row] for row in compared.worst_rows],
+            "worst_rows": list(dict.fromkeys(test.numbers[test.owners[row]] for row in compared.worst_rows)),
             "gates": [
                 dataclasses.asdict(gate)
                 for gate in (
@@ -218,9 +233,25 @@ def verify(
                     edges,
                 )
             ],
-            "golden_sets": [_golden_set(name, task, labels, arrays[name]) for name in recipe.also_evaluate],
+            "golden_sets": [_golden_set(name, recipe, task, labels, arrays[name]) for name in recipe.also_evaluate],
         },
     )
+
+
+def score(task: Task, learnt: Learnt, answers: np.ndarray, test: Examples) -> dict[str, Any]:
+    """accuracy, macro_f1, span_f1 (of taggers), metrics and confusion of the answers on `test`."""
+    labels, figures = learnt.labels(), learnt.figures()
+    if task.kind == "tags":
+        tagged = accuracy.evaluate_tags(answers, test.labels, test.counts, labels, decoding_of(learnt), test.groups)
+        return dataclasses.asdict(tagged) | {"confusion": tagged.confusion.tolist()}
+    scored = accuracy.evaluate(answers, test.labels, figures["temperature"], figures["threshold"])
+    return {
+        "accuracy": scored.accuracy,
+        "macro_f1": scored.macro_f1,
+        "span_f1": None,
+        "metrics": scored.to_json(labels),
+        "confusion": scored.confusion.tolist(),
+    }
 
 
 def edge_gate(logits: np.ndarray, reference: np.ndarray, numerics: Numerics) -> GateResult:
@@ -232,8 +263,8 @@ def edge_gate(logits: np.ndarray, reference: np.ndarray, numerics: Numerics) -> 
     return GateResult("max_edge_text_error", bound, error, "pass" if passed else "fail")
 
 
-def _golden_set(name: str, task: Task, labels: Sequence[str], logits: np.ndarray) -> dict[str, Any]:
-    rows = learn.test_only_rows(name, task, labels)
+def _golden_set(name: str, recipe: Recipe, task: Task, labels: Sequence[str], logits: np.ndarray) -> dict[str, Any]:
+    rows = examples.test_only(name, recipe, task, labels)
     scored = accuracy.evaluate(logits, rows.labels)
     return {"name": name, "n": scored.n, "accuracy": scored.accuracy, "macro_f1": scored.macro_f1}
 

@@ -18,12 +18,12 @@ from edgewright.data.files import read_json, write_atomically, write_text
 from edgewright.errors import UsageError
 from edgewright.export.artifact import to_json as artifact_json
 from edgewright.models import MODELS, checkpoint, parameters
-from edgewright.pipeline import cells, learn
+from edgewright.pipeline import cells, examples
 from edgewright.pipeline.extras import missing
 from edgewright.pipeline.progress import Reporter
 from edgewright.pipeline.run import Prepared
 from edgewright.runtimes import load
-from edgewright.runtimes.predictor import pad_to_bucket
+from edgewright.runtimes.answers import pad_to_bucket
 
 BISECT_TEXTS = 64
 
@@ -96,7 +96,7 @@ def bisect(prepared: Prepared, target: str, numerics: str, reporter: Reporter) -
     _make(prepared, {plan.exports[key].name}, reporter)
     learnt = plan.learnt()
     words = learnt.words()
-    rows = learn.evaluation_rows(prepared.recipe, prepared.task, "test", learnt.labels(), "rapid")
+    rows = examples.load(prepared.recipe, prepared.task, "test", learnt.labels(), "rapid")
     lengths = prepared.recipe.export.lengths
     inputs = [pad_to_bucket(words.encode(text, limit=lengths[-1]), lengths) for text in rows.texts[:BISECT_TEXTS]]
     model = checkpoint.load_model(learnt.reference / "model.safetensors")

@@ -8,6 +8,7 @@ from edgewright.data import fetch, sources
 from edgewright.data import prepare as preparing
 from edgewright.data import stats as statistics
 from edgewright.data.catalogue import SOURCES, Source
+from edgewright.data.generated import GENERATORS
 from edgewright.errors import DataError
 
 
@@ -45,7 +46,7 @@ def stats(name: str, count: int | None, seed: int | None, label: str | None) -> 
     `label` is the field that is counted: the e-mails have several, of which urgency is the default.
     """
     source = sources.find(name)
-    field = label or ("urgency" if source.generated else "label")
+    field = label or (GENERATORS[source.name].label_fields[0] if source.generated else "label")
     located = sources.locate(source, count, seed)
     splits = {
         split: sources.rows(source, split, kind=source.kind, label_field=field, count=count, seed=seed)

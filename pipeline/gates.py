@@ -7,7 +7,7 @@ passes when the high end is within it, and is inconclusive between.
 from collections.abc import Iterable
 from dataclasses import fields
 
-from edgewright.benchmarks.record import GateResult, Interval, Verdict
+from edgewright.benchmarks.record import Baseline, GateResult, Interval, Verdict
 from edgewright.compress.numerics import Numerics, weight_bits
 from edgewright.data.tasks import Targets
 
@@ -43,7 +43,8 @@ def judge(
     *,
     accuracy: float,
     macro_f1: float,
-    reference_accuracy: float,
+    span_f1: float | None,
+    reference: Baseline,
     label_agreement: float,
     shipped_bytes: int,
     p50_ms: Interval | None,
@@ -60,7 +61,11 @@ def judge(
     results = [
         at_least("min_accuracy", targets.min_accuracy, accuracy),
         at_least("min_macro_f1", targets.min_macro_f1, macro_f1),
-        at_most("max_accuracy_drop", targets.max_accuracy_drop, reference_accuracy - accuracy),
+        at_least("min_span_f1", targets.min_span_f1, span_f1),
+        at_most("max_accuracy_drop", targets.max_accuracy_drop, (reference.accuracy or 0.0) - accuracy),
+        None
+        if span_f1 is None
+        else at_most("max_span_f1_drop", targets.max_span_f1_drop, (reference.span_f1 or 0.0) - span_f1),
         at_least(agreement, getattr(targets, agreement), label_agreement),
         None if float_cell else at_most("max_shipped_bytes", targets.max_shipped_bytes, shipped_bytes),
         time_at_most("max_p50_ms", targets.max_p50_ms, p50_ms, timed_here),

@@ -4,7 +4,6 @@ Each function fills one stage's folder; `pipeline/stages.py` says what depends o
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -12,65 +11,25 @@ from typing import Any
 import numpy as np
 
 from edgewright.benchmarks.parity import EDGE_TEXTS
-from edgewright.data import dataset, leaks, sources, tasks
+from edgewright.data import leaks, sources
 from edgewright.data import tokenizer as tokenizers
+from edgewright.data.dataset import Dataset
 from edgewright.data.files import read_json, write_atomically, write_json
-from edgewright.data.rows import Row
 from edgewright.data.tasks import Task
 from edgewright.data.tokenizer import Tokenizer
 from edgewright.models import checkpoint
+from edgewright.pipeline import examples
+from edgewright.pipeline.examples import Examples
 from edgewright.pipeline.progress import Reporter
 from edgewright.pipeline.recipe import Effort, Recipe
 from edgewright.pipeline.tables import build_model, build_tokenizer, family_of, train_config
 from edgewright.runtimes import Runner
-from edgewright.runtimes.predictor import logits_of
+from edgewright.runtimes.answers import answers_of
 from edgewright.runtimes.pytorch import PyTorchRunner
 from edgewright.train import metrics
+from edgewright.train.objectives import Tags, decoding
 from edgewright.train.temperature import fit_temperature
 from edgewright.train.trainer import train
-
-RAPID_ROWS = 500  # the effort rapid evaluates at most so many rows of a split, evenly spread over it
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """Texts with class numbers; REJECT for rows of the reject label, which come last.
-
-    numbers: where each row stands in its split or file, from 0: how a record names a row without its text.
-    """
-
-    texts: list[str]
-    labels: np.ndarray
-    numbers: list[int]
-
-
-def load(recipe: Recipe, task: Task, split: str, labels: Sequence[str] | None) -> tasks.LabelledRows:
-    """One split of the recipe's data, checked against the labels; None: the training rows decide them."""
-    return tasks.split_labels(_rows(recipe, task, split), task, labels)
-
-
-def evaluation_rows(recipe: Recipe, task: Task, split: str, labels: Sequence[str], effort: Effort) -> Labelled:
-    """The rows on which figures are taken, rows of the reject label after the others."""
-    return labelled(_rows(recipe, task, split), task, labels, effort)
-
-
-def labelled(rows: Sequence[Row], task: Task, labels: Sequence[str], effort: Effort) -> Labelled:
-    """Rows with their class numbers; at effort rapid at most RAPID_ROWS of them."""
-    place = {id(row): number for number, row in enumerate(rows)}
-    found = tasks.split_labels(rows, task, labels)
-    ordered = (*found.rows, *found.rejected)
-    classes = np.array([*found.classes, *[metrics.REJECT] * len(found.rejected)], dtype=np.int64)
-    chosen = range(len(ordered))
-    if effort == "rapid" and len(ordered) > RAPID_ROWS:
-        chosen = np.linspace(0, len(ordered) - 1, RAPID_ROWS).round().astype(int).tolist()
-    return Labelled([_text(ordered[i]) for i in chosen], classes[chosen], [place[id(ordered[i])] for i in chosen])
-
-
-def test_only_rows(name: str, task: Task, labels: Sequence[str]) -> Labelled:
-    """The rows of a set that is never trained or tuned on, for a task of the same labels."""
-    source = sources.find(name)
-    rows = sources.rows(source, "test", kind=task.kind)
-    return labelled(rows, task, labels, "normal")
 
 
 def golden_texts() -> list[str]:
@@ -81,29 +40,27 @@ def golden_texts() -> list[str]:
 
 def make_data(recipe: Recipe, task: Task, folder: Path) -> None:
     """data.json: labels, counts, fingerprint, and near-duplicates between splits."""
-    training = load(recipe, task, "train", None)
-    splits = {"train": training} | {
-        split: load(recipe, task, split, training.labels) for split in ("validation", "test")
-    }
-    texts = {split: [_text(row) for row in rows.rows] for split, rows in splits.items()}
-    found = leaks.find_leaks(texts)
+    names = examples.class_names(recipe, task)
+    splits = {split: examples.load(recipe, task, split, names) for split in ("train", "validation", "test")}
+    inside = {split: found.in_scope() for split, found in splits.items()}
     source = sources.find(task.source)
     write_json(
         folder / "data.json",
         {
-            "labels": list(training.labels),
-            "rows": {split: len(rows.rows) for split, rows in splits.items()},
-            "rejected": {split: len(rows.rejected) for split, rows in splits.items()},
+            "labels": names,
+            "rows": {split: len(found.texts) for split, found in inside.items()},
+            "rejected": {split: len(splits[split].texts) - len(found.texts) for split, found in inside.items()},
             "fingerprint": sources.fingerprint(source, recipe.data.count, recipe.data.seed),
-            "leaks": len(found),
+            "leaks": len(leaks.find_leaks({split: found.texts for split, found in inside.items()})),
         },
     )
 
 
 def make_tokenizer(recipe: Recipe, task: Task, folder: Path) -> None:
     """tokenizer.json; a vocabulary is learnt from the training texts only."""
-    training = load(recipe, task, "train", None)
-    tokenizers.save(build_tokenizer(recipe, (_text(row) for row in training.rows)), folder / "tokenizer.json")
+    names = examples.class_names(recipe, task)
+    training = examples.load(recipe, task, "train", names).in_scope()
+    tokenizers.save(build_tokenizer(recipe, training.texts), folder / "tokenizer.json")
 
 
 def make_model(
@@ -114,13 +71,16 @@ def make_model(
     words = tokenizers.load(tokenizer / "tokenizer.json")
     longest = recipe.export.lengths[-1]
     training, validation = (
-        dataset.encode([_text(row) for row in rows.rows], rows.classes, words, longest)
-        for rows in (load(recipe, task, split, labels) for split in ("train", "validation"))
+        examples.dataset(examples.load(recipe, task, split, labels), words, longest, task.kind)
+        for split in ("train", "validation")
     )
     model = build_model(recipe, words, len(labels), seed)
     config = train_config(recipe, seed)
+    objective = Tags(tuple(labels), config.label_smoothing) if task.kind == "tags" else None
     with reporter.bar(f"train, seed {seed}", config.epochs) as bar:
-        trained = train(model, training, validation, config, kept, lambda done, _, note: bar.update(done, note))
+        trained = train(
+            model, training, validation, config, kept, lambda done, _, note: bar.update(done, note), objective
+        )
     checkpoint.save_model(model, family_of(recipe), folder / "model.safetensors")
     write_json(
         folder / "history.json",
@@ -143,9 +103,9 @@ def make_reference(
     folder: Path,
     reporter: Reporter,
 ) -> None:
-    """The seed with the best validation score: its weights, its logits, its temperature and its threshold.
+    """The seed with the best validation score: its weights, its logits, its temperature, threshold and decoding.
 
-    logits.npz holds the arrays "test", "golden" and one for each test-only set; reference.json the rest.
+    logits.npz holds the arrays "test", "golden", "edges" and one for each test-only set; reference.json the rest.
     """
     labels = read_json(data / "data.json")["labels"]
     words = tokenizers.load(tokenizer / "tokenizer.json")
@@ -154,8 +114,8 @@ def make_reference(
     model = checkpoint.load_model(models[chosen] / "model.safetensors")
     runner = PyTorchRunner(model)
 
-    validation = evaluation_rows(recipe, task, "validation", labels, "normal")
-    logits = all_logits(validation.texts, words, recipe.export.lengths, runner, reporter, "reference, validation")
+    validation = examples.load(recipe, task, "validation", labels)
+    logits = all_answers(validation.texts, words, recipe.export.lengths, runner, reporter, "reference, validation")
     known = validation.labels != metrics.REJECT
     temperature = fit_temperature(logits[known], validation.labels[known])
     probabilities = metrics.softmax(logits, temperature)
@@ -165,12 +125,12 @@ def make_reference(
         threshold = metrics.choose_threshold(probabilities.max(axis=1), best, validation.labels)
 
     arrays: dict[str, Any] = {
-        name: all_logits(texts, words, recipe.export.lengths, runner, reporter, f"reference, {name}")
+        name: all_answers(texts, words, recipe.export.lengths, runner, reporter, f"reference, {name}")
         for name, texts in evaluated_texts(recipe, task, labels, effort).items()
     }
-    test = evaluation_rows(recipe, task, "test", labels, effort)
+    test = examples.load(recipe, task, "test", labels, effort)
     seeds = {
-        seed: _seed_accuracy(checkpoint.load_model(path / "model.safetensors"), words, recipe, test)
+        seed: _seed_score(checkpoint.load_model(path / "model.safetensors"), words, recipe, task, labels, test)
         for seed, path in models.items()
     }
     checkpoint.save_model(model, family_of(recipe), folder / "model.safetensors")
@@ -183,17 +143,31 @@ def make_reference(
             "test": seeds,
             "temperature": temperature,
             "threshold": threshold,
+            "decoding": _decoding(model, labels) if task.kind == "tags" else None,
         },
     )
 
 
+def _decoding(model: Any, labels: Sequence[str]) -> dict[str, Any]:
+    """What Viterbi adds to the scores; null forbids a transition, since JSON has no infinity."""
+    transitions, first, last = decoding(model, labels)
+    return {
+        name: [[value if np.isfinite(value) else None for value in row] for row in np.atleast_2d(values).tolist()]
+        for name, values in (("transitions", transitions), ("first", first), ("last", last))
+    }
+
+
 def evaluated_texts(recipe: Recipe, task: Task, labels: Sequence[str], effort: Effort) -> dict[str, list[str]]:
     """The texts of every array in logits.npz, by its name."""
-    texts = {"test": evaluation_rows(recipe, task, "test", labels, effort).texts, "golden": golden_texts()}
-    return texts | {name: test_only_rows(name, task, labels).texts for name in recipe.also_evaluate}
+    texts = {
+        "test": examples.load(recipe, task, "test", labels, effort).texts,
+        "golden": golden_texts(),
+        "edges": list(EDGE_TEXTS.values()),
+    }
+    return texts | {name: examples.test_only(name, recipe, task, labels).texts for name in recipe.also_evaluate}
 
 
-def all_logits(
+def all_answers(
     texts: Sequence[str],
     words: Tokenizer,
     lengths: Sequence[int],
@@ -201,28 +175,24 @@ def all_logits(
     reporter: Reporter,
     title: str,
 ) -> np.ndarray:
-    """(N, C) float32, one text at a time, as a device would do it."""
+    """(N, C) float32: the answers of all texts, one text at a time, as a device would do it."""
     outputs = []
     with reporter.bar(title, len(texts)) as bar:
         for number, text in enumerate(texts, start=1):
-            outputs.append(logits_of(text, words, lengths, runner))
+            outputs.append(answers_of(text, words, lengths, runner))
             if number % 100 == 0 or number == len(texts):
                 bar.update(number)
-    return np.stack(outputs)
+    return np.concatenate(outputs)
 
 
-def _seed_accuracy(model: Any, words: Tokenizer, recipe: Recipe, test: Labelled) -> float:
-    known = test.labels != metrics.REJECT
+def _seed_score(
+    model: Any, words: Tokenizer, recipe: Recipe, task: Task, labels: Sequence[str], test: Examples
+) -> float:
+    """Accuracy of a classifier, span F1 of a tagger."""
+    inside = test.in_scope()
     runner = PyTorchRunner(model)
-    texts = [text for text, keep in zip(test.texts, known, strict=True) if keep]
-    logits = [logits_of(text, words, recipe.export.lengths, runner) for text in texts]
-    return metrics.accuracy(np.stack(logits).argmax(axis=1), test.labels[known])
-
-
-def _rows(recipe: Recipe, task: Task, split: str) -> list[Row]:
-    return tasks.rows(task, split, recipe.data.count, recipe.data.seed)
-
-
-def _text(row: Row) -> str:
-    assert row.text is not None, "a row of a classification task has a text"
-    return row.text
+    answers = [answers_of(text, words, recipe.export.lengths, runner) for text in inside.texts]
+    if task.kind == "tags":
+        rows = Dataset([], inside.split(inside.labels))
+        return Tags(tuple(labels), 0.0).score(model, answers, rows)
+    return metrics.accuracy(np.concatenate(answers).argmax(axis=1), inside.labels)

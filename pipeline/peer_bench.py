@@ -24,7 +24,7 @@ from edgewright.data import sources
 from edgewright.data.files import read_json, size_bytes, write_json
 from edgewright.errors import EdgewrightError, ExportError, missing_extra
 from edgewright.export import bundle as bundles
-from edgewright.pipeline import cells, learn
+from edgewright.pipeline import cells, examples
 from edgewright.pipeline.graph import Graph, Stage, Step
 from edgewright.pipeline.progress import Reporter
 from edgewright.pipeline.recipe import Effort
@@ -186,8 +186,8 @@ def minilm_stage(prepared: Prepared, reporter: Reporter) -> Stage:
 def rows_of(prepared: Prepared, split: str, limit: int | None = None, effort: Effort = "normal") -> Rows:
     """The in-scope rows of a split; with `limit` that many of them, evenly spread."""
     recipe, task = prepared.recipe, prepared.task
-    found = learn.evaluation_rows(recipe, task, split, prepared.plan.learnt().labels(), effort)
-    chosen = np.flatnonzero(found.labels != metrics.REJECT)
+    found = examples.load(recipe, task, split, prepared.plan.learnt().labels(), effort).in_scope()
+    chosen = np.arange(len(found.texts))
     if limit is not None and len(chosen) > limit:
         chosen = chosen[np.linspace(0, len(chosen) - 1, limit).round().astype(int)]
     return Rows([found.texts[row] for row in chosen], found.labels[chosen])
@@ -346,6 +346,6 @@ def _notes(prepared: Prepared, test: Rows) -> tuple[str, ...]:
     if prepared.effort == "rapid":
         notes.append(
             f"Effort rapid: MiniLM saw {RAPID_ROWS} rows once, the static embeddings keep few word pieces, and at most "
-            f"{learn.RAPID_ROWS} rows are evaluated: no figure here is a result."
+            f"{examples.RAPID_ROWS} rows are evaluated: no figure here is a result."
         )
     return tuple(notes)

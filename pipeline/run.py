@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from edgewright.benchmarks.machine import fingerprint
 from edgewright.benchmarks.record import (
     Baseline,
@@ -21,7 +19,6 @@ from edgewright.benchmarks.record import (
     to_json,
 )
 from edgewright.benchmarks.reports import run_report
-from edgewright.benchmarks.reports.run_report import Details, Difference
 from edgewright.compress.numerics import SUPPORT, Numerics, Target
 from edgewright.data import sources
 from edgewright.data.files import read_json, size_bytes, write_json, write_text
@@ -30,15 +27,13 @@ from edgewright.errors import DataError
 from edgewright.export import bundle as bundles
 from edgewright.models import checkpoint, parameters
 from edgewright.pipeline import cells as cell_stages
-from edgewright.pipeline import gates, learn, stages, tables, timing
+from edgewright.pipeline import examples, gates, stages, tables, timing
 from edgewright.pipeline.extras import require_extras
 from edgewright.pipeline.graph import Step
 from edgewright.pipeline.progress import Reporter
 from edgewright.pipeline.recipe import Effort, Recipe
 from edgewright.pipeline.stages import Plan
-from edgewright.train.metrics import REJECT
 
-DIFFERENCES = 10
 CORE_ML_RUNTIME = "MIL reference interpreter (not Apple's runtime)"
 
 
@@ -95,7 +90,13 @@ def run(prepared: Prepared, out: Path, start: str | None, reporter: Reporter) ->
     )
     write_json(out / "record.json", to_json(record))
     write_text(out / "report.md", run_report.markdown(record))
-    write_text(out / "report.html", run_report.html(record, _details(prepared, record, shipped)))
+    plan = prepared.plan
+    folders = {cell: plan.graph.folder(stage) for cell, stage in plan.checks.items()}
+    shown = _key(shipped[0]) if shipped else next(iter(folders))
+    details = stages.MAKERS[prepared.task.kind].details(
+        prepared.recipe, prepared.task, prepared.effort, plan.learnt(), folders, shown
+    )
+    write_text(out / "report.html", run_report.html(record, details))
     return record
 
 
@@ -105,7 +106,7 @@ def assemble(prepared: Prepared) -> RunRecord:
     learnt = plan.learnt()
     timings = timing.read_timings(plan.graph.folder(plan.timings))
     data = read_json(learnt.data / "data.json")
-    pytorch = timing.pytorch_baseline(recipe, task, prepared.effort, learnt, timings)
+    pytorch = stages.MAKERS[task.kind].pytorch(recipe, task, prepared.effort, learnt, timings)
     found = [_cell(prepared, target, numerics, timings, pytorch) for target, numerics in recipe.export.cells()]
     linear = timing.linear_baselines(plan.graph.folder(plan.baselines), timings)
     source = sources.find(task.source)
@@ -127,8 +128,8 @@ def assemble(prepared: Prepared) -> RunRecord:
             "parameters": parameters(model),
             "config": dataclasses.asdict(model.config),  # type: ignore[call-overload]  # a module attribute
             "tokenizer": recipe.tokenizer,
-            "temperature": learnt.figures()["temperature"],
-            "threshold": learnt.figures()["threshold"],
+            "temperature": learnt.figures().get("temperature"),
+            "threshold": learnt.figures().get("threshold"),
         },
         data=DataSet(
             name=source.name,
@@ -142,6 +143,7 @@ def assemble(prepared: Prepared) -> RunRecord:
         ),
         machine=fingerprint(),
         notes=_notes(prepared, data),
+        kind=task.kind,
     )
 
 
@@ -162,7 +164,8 @@ def _cell(prepared: Prepared, target: Target, numerics: Numerics, timings: dict[
         numerics,
         accuracy=checked["accuracy"],
         macro_f1=checked["macro_f1"],
-        reference_accuracy=pytorch.accuracy or 0.0,
+        span_f1=checked["span_f1"],
+        reference=pytorch,
         label_agreement=checked["label_agreement"],
         shipped_bytes=shipped,
         p50_ms=_interval(timed, "p50_ms"),
@@ -182,6 +185,7 @@ def _cell(prepared: Prepared, target: Target, numerics: Numerics, timings: dict[
         shipped_bytes=shipped,
         accuracy=checked["accuracy"],
         macro_f1=checked["macro_f1"],
+        span_f1=checked["span_f1"],
         metrics=checked["metrics"] | {"mean_abs_logit_error": checked["mean_abs_logit_error"]},
         label_agreement=checked["label_agreement"],
         max_abs_logit_error=checked["max_abs_logit_error"],
@@ -234,7 +238,6 @@ def _write_bundle(prepared: Prepared, record: RunRecord, path: Path) -> list[Cel
     if not shipped:
         return []
     plan, learnt = prepared.plan, prepared.plan.learnt()
-    golden = cell_stages.golden_vectors(learnt.logits()["golden"], learnt.words(), learnt.labels())
     parts = [cell_stages.read_artifact(plan.graph.folder(plan.exports[_key(cell)]), _key(cell)[0]) for cell in shipped]
     judged = [
         {"target": cell.target, "numerics": cell.numerics, **dataclasses.asdict(gate)}
@@ -248,13 +251,14 @@ def _write_bundle(prepared: Prepared, record: RunRecord, path: Path) -> list[Cel
             "runtime": cell.runtime,
             "accuracy": cell.accuracy,
             "macro_f1": cell.macro_f1,
+            "span_f1": cell.span_f1,
             "label_agreement": cell.label_agreement,
             "shipped_bytes": cell.shipped_bytes,
             "p50_ms": dataclasses.asdict(cell.p50_ms) if cell.p50_ms else None,
         }
         for cell in shipped
     ]
-    content = cell_stages.bundle_content(prepared.recipe, prepared.task, learnt, golden, parts, judged, measured)
+    content = stages.MAKERS[prepared.task.kind].content(prepared.recipe, prepared.task, learnt, parts, judged, measured)
     bundles.write(content, path)
     return shipped
 
@@ -269,50 +273,13 @@ def _golden_sets(prepared: Prepared, shipped: list[Cell]) -> tuple[SetResult, ..
     return tuple(results)
 
 
-def _details(prepared: Prepared, record: RunRecord, shipped: list[Cell]) -> Details:
-    """The confusion matrix of the first shipped cell, and the texts on which artifacts and PyTorch differ most."""
-    recipe, task, plan = prepared.recipe, prepared.task, prepared.plan
-    learnt = plan.learnt()
-    labels = learnt.labels()
-    rows = learn.evaluation_rows(recipe, task, "test", labels, prepared.effort)
-    reference = learnt.logits()["test"]
-    found: list[Difference] = []
-    for cell in record.cells:
-        if cell.verdict == "unsupported":
-            continue
-        with np.load(plan.graph.folder(plan.checks[_key(cell)]) / "logits.npz", allow_pickle=False) as arrays:
-            logits = arrays["test"]
-        for row in _checked(plan, cell)["worst"]:
-            label = rows.labels[row]
-            found.append(
-                Difference(
-                    artifact=f"{cell.target} {cell.numerics}",
-                    row=rows.numbers[row],
-                    text=rows.texts[row],
-                    label=task.reject_label or "" if label == REJECT else labels[label],
-                    pytorch=labels[int(reference[row].argmax())],
-                    answer=labels[int(logits[row].argmax())],
-                    max_abs_logit_error=float(np.abs(logits[row] - reference[row]).max()),
-                )
-            )
-    # rows where the label itself changed tell more than a larger error that changed nothing
-    found.sort(key=lambda one: (one.pytorch == one.answer, -one.max_abs_logit_error))
-    shown = shipped[0] if shipped else next(cell for cell in record.cells if cell.verdict != "unsupported")
-    return Details(
-        labels=tuple(labels),
-        confusion=np.array(_checked(plan, shown)["confusion"]),
-        confusion_of=f"{shown.target} {shown.numerics}",
-        differences=tuple(found[:DIFFERENCES]),
-    )
-
-
 def _notes(prepared: Prepared, data: dict[str, Any]) -> tuple[str, ...]:
     recipe, task = prepared.recipe, prepared.task
     notes = []
     if sources.find(task.source).generated:
         notes.append("The data is generated by edgewright itself: these figures say nothing about real text.")
     if prepared.effort == "rapid":
-        notes.append(f"Effort rapid: short training, at most {learn.RAPID_ROWS} rows evaluated, short timing.")
+        notes.append(f"Effort rapid: short training, at most {examples.RAPID_ROWS} rows evaluated, short timing.")
     if data["leaks"]:
         notes.append(f"{data['leaks']} near-duplicate pairs stand in two splits (3-word shingles, Jaccard >= 0.7).")
     notes += gates.loosened(task.targets, TASKS[task.name].targets).values()

@@ -1,14 +1,19 @@
 """The graph of a recipe: which stages there are, what each depends on, and which code and libraries count."""
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from edgewright.benchmarks.record import Baseline
+from edgewright.benchmarks.reports.run_report import Details
 from edgewright.compress.numerics import SUPPORT, Numerics, Target
 from edgewright.data import sources
 from edgewright.data.tasks import Task
-from edgewright.pipeline import cells, learn, timing
+from edgewright.export.bundle import Content
+from edgewright.pipeline import cells, examples, learn, tables, timing
 from edgewright.pipeline.cells import Learnt
+from edgewright.pipeline.details import label_details
 from edgewright.pipeline.graph import Graph, Stage, folder_of
 from edgewright.pipeline.progress import Reporter
 from edgewright.pipeline.recipe import Effort, Recipe
@@ -33,6 +38,43 @@ _TIMING = tuple(
 
 
 @dataclass(frozen=True)
+class Makers:
+    """What makes the results for a kind of task; each takes what the function for labels takes.
+
+    The first eight fill the folders of the stages. pytorch: the float model's figures, as a baseline. content: the
+    bundle of the shipped cells. details: what the page shows beyond the record.
+    """
+
+    data: Callable[..., None]
+    tokenizer: Callable[..., None]
+    model: Callable[..., None]
+    reference: Callable[..., None]
+    artifact: Callable[..., None]
+    verify: Callable[..., None]
+    baselines: Callable[..., None]
+    timings: Callable[..., None]
+    pytorch: Callable[..., Baseline]
+    content: Callable[..., Content]
+    details: Callable[..., Details]
+
+
+LABELS = Makers(
+    learn.make_data,
+    learn.make_tokenizer,
+    learn.make_model,
+    learn.make_reference,
+    cells.make_artifact,
+    cells.verify,
+    timing.make_baselines,
+    timing.make_timings,
+    timing.pytorch_baseline,
+    cells.bundle_content,
+    label_details,
+)
+MAKERS: dict[str, Makers] = {"single_label": LABELS, "tags": LABELS}
+
+
+@dataclass(frozen=True)
 class Plan:
     """The stages of a run by what they are for."""
 
@@ -52,6 +94,7 @@ class Plan:
 
 def build(recipe: Recipe, task: Task, effort: Effort, build_folder: Path, reporter: Reporter) -> Plan:
     """All stages of the recipe at this effort; nothing is made yet."""
+    made_by = MAKERS[task.kind]
     rows = {
         "task": _task_settings(task),
         "count": recipe.data.count,
@@ -59,7 +102,7 @@ def build(recipe: Recipe, task: Task, effort: Effort, build_folder: Path, report
         "fingerprint": sources.fingerprint(sources.find(task.source), recipe.data.count, recipe.data.seed),
     }
     evaluated = {
-        "rows": f"at most {learn.RAPID_ROWS}" if effort == "rapid" else "all",
+        "rows": f"at most {examples.RAPID_ROWS}" if effort == "rapid" else "all",
         "also": {name: sources.fingerprint(sources.find(name)) for name in recipe.also_evaluate},
     }
     lengths = {"lengths": list(recipe.export.lengths)}
@@ -67,12 +110,12 @@ def build(recipe: Recipe, task: Task, effort: Effort, build_folder: Path, report
     def folder(stage: Stage) -> Path:
         return folder_of(build_folder, stage)
 
-    data = Stage("data", lambda to, _: learn.make_data(recipe, task, to), settings=rows, code=_DATA)
+    data = Stage("data", lambda to, _: made_by.data(recipe, task, to), settings=rows, code=_DATA)
     tokenizer = Stage(
         "tokenizer",
-        lambda to, _: learn.make_tokenizer(recipe, task, to),
+        lambda to, _: made_by.tokenizer(recipe, task, to),
         after=(data,),
-        settings={"tokenizer": recipe.tokenizer, **lengths},
+        settings={"tokenizer": recipe.tokenizer, **lengths, **tables.pretrained_files(recipe)},
         code=_DATA,
         libraries=("tokenizers",),
     )
@@ -80,9 +123,10 @@ def build(recipe: Recipe, task: Task, effort: Effort, build_folder: Path, report
     def train_stage(seed: int) -> Stage:
         return Stage(
             f"train-seed{seed}",
-            lambda to, kept: learn.make_model(recipe, task, seed, folder(data), folder(tokenizer), to, kept, reporter),
+            lambda to, kept: made_by.model(recipe, task, seed, folder(data), folder(tokenizer), to, kept, reporter),
             after=(data, tokenizer),
-            settings={"model": recipe.model, "train": recipe.train, "seed": seed, **lengths},
+            settings={"model": recipe.model, "train": recipe.train, "seed": seed, **lengths}
+            | tables.pretrained_files(recipe),
             code=("edgewright.models", "edgewright.train", "edgewright.data.dataset"),
             libraries=("torch", "numpy"),
             joint=True,
@@ -91,7 +135,7 @@ def build(recipe: Recipe, task: Task, effort: Effort, build_folder: Path, report
     trained = {seed: train_stage(seed) for seed in recipe.seeds}
     reference = Stage(
         "reference",
-        lambda to, _: learn.make_reference(
+        lambda to, _: made_by.reference(
             recipe,
             task,
             effort,
@@ -112,7 +156,7 @@ def build(recipe: Recipe, task: Task, effort: Effort, build_folder: Path, report
     def export_stage(target: Target, numerics: Numerics) -> Stage:
         return Stage(
             f"export-{target}-{numerics}",
-            lambda to, _: cells.make_artifact(recipe, task, target, numerics, learnt, to),
+            lambda to, _: made_by.artifact(recipe, task, target, numerics, learnt, to),
             after=base,
             settings={"name": recipe.name, "description": recipe.description}
             | lengths
@@ -129,7 +173,7 @@ def build(recipe: Recipe, task: Task, effort: Effort, build_folder: Path, report
     def check_stage(target: Target, numerics: Numerics, made: Stage) -> Stage:
         return Stage(
             f"verify-{target}-{numerics}",
-            lambda to, _: cells.verify(recipe, task, effort, target, numerics, learnt, folder(made), to, reporter),
+            lambda to, _: made_by.verify(recipe, task, effort, target, numerics, learnt, folder(made), to, reporter),
             after=(*base, made),
             settings=evaluated,
             code=("edgewright.benchmarks.accuracy", "edgewright.benchmarks.parity", "edgewright.train.metrics"),
@@ -140,7 +184,7 @@ def build(recipe: Recipe, task: Task, effort: Effort, build_folder: Path, report
     checks = {cell: check_stage(*cell, made) for cell, made in exports.items()}
     baselines = Stage(
         "baselines",
-        lambda to, _: timing.make_baselines(recipe, task, effort, learnt, to, reporter),
+        lambda to, _: made_by.baselines(recipe, task, effort, learnt, to, reporter),
         after=(data, reference),
         settings=evaluated,
         code=("edgewright.benchmarks.peers.tfidf",),
@@ -148,7 +192,7 @@ def build(recipe: Recipe, task: Task, effort: Effort, build_folder: Path, report
     )
     timings = Stage(
         "timings",
-        lambda to, _: timing.make_timings(
+        lambda to, _: made_by.timings(
             recipe,
             task,
             effort,

@@ -1,7 +1,8 @@
 """The recipe's [tokenizer] and [model] tables, and what they build."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import fields, replace
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
@@ -14,12 +15,18 @@ from edgewright.data.hashed_ngrams import HashedNgrams
 from edgewright.data.text import Normalisation
 from edgewright.data.tokenizer import KINDS, Tokenizer, Window
 from edgewright.errors import UsageError
-from edgewright.models import MODELS
+from edgewright.models import MODELS, pretrained
+from edgewright.models.encoder import EncoderConfig
 from edgewright.pipeline.recipe import Recipe, refuse_unknown, validated
+from edgewright.train import parameters
 from edgewright.train.trainer import TrainConfig
 
 # Fields of a family's config that follow from the tokenizer and the labels: no recipe sets them.
 DERIVED = ("vocab_size", "features", "classes")
+
+# The one family that takes `pretrained`, and the only field of its config that is not in the files
+PRETRAINED_FAMILY = "encoder"
+FREE = ("dropout",)
 
 # What a model that writes text is begun with and stops at (docs/tokenizer.md, section 4)
 SPECIALS = ("start", "end")
@@ -64,7 +71,15 @@ class CharactersTable:
     window_stride: int | None = None
 
 
-TokenizerTable = HashedNgramsTable | TrainedTable | CharactersTable
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class PretrainedTable:
+    """For a pretrained model, whose vocabulary and normalisation are given."""
+
+    kind: Literal["wordpiece"]
+    window_stride: int | None = None
+
+
+TokenizerTable = HashedNgramsTable | TrainedTable | CharactersTable | PretrainedTable
 
 
 def tokenizer_table(recipe: Recipe) -> TokenizerTable:
@@ -75,6 +90,10 @@ def tokenizer_table(recipe: Recipe) -> TokenizerTable:
     table: type[TokenizerTable] = {"hashed_ngrams": HashedNgramsTable, "characters": CharactersTable}.get(
         kind, TrainedTable
     )
+    if pretrained_folder(recipe) is not None:
+        table = PretrainedTable
+        given_by_files = [field.name for field in fields(TrainedTable) if field.name not in ("kind", "window_stride")]
+        _refuse(recipe.tokenizer, given_by_files, recipe, "[tokenizer]", "the pretrained model")
     refuse_unknown(recipe.tokenizer, table, recipe.path, "[tokenizer]")
     return validated(table, recipe.tokenizer, recipe.path, "tokenizer")
 
@@ -84,6 +103,10 @@ def build_tokenizer(recipe: Recipe, texts: Iterable[str]) -> Tokenizer:
     table = tokenizer_table(recipe)
     longest = recipe.export.lengths[-1]
     window = None if table.window_stride is None else Window(longest, table.window_stride)
+    if isinstance(table, PretrainedTable):
+        folder = pretrained_folder(recipe)
+        assert folder is not None, "the table follows from it"
+        return pretrained.tokenizer(folder, longest, window)
     normalisation = Normalisation(lowercase=table.lowercase, strip_marks=table.strip_marks)
     try:
         if isinstance(table, HashedNgramsTable):
@@ -104,10 +127,11 @@ def family_of(recipe: Recipe) -> str:
     if name not in MODELS:
         raise UsageError(f"{recipe.path}: [model]: family must be one of {', '.join(MODELS)}, not {name!r}")
     family = MODELS[name]
-    given = {key: value for key, value in recipe.model.items() if key != "family"}
-    for key in DERIVED:
-        if key in given:
-            raise UsageError(f"{recipe.path}: [model]: '{key}' follows from the tokenizer and the labels; remove it")
+    given = _settings(recipe)
+    _refuse(given, DERIVED, recipe, "[model]", "the tokenizer and the labels")
+    if pretrained_folder(recipe) is not None:
+        given_by_files = [field.name for field in fields(family.config) if field.name not in FREE]
+        _refuse(given, given_by_files, recipe, "[model]", "the pretrained model")
     refuse_unknown(given, family.config, recipe.path, "[model]")
     kind = tokenizer_table(recipe).kind
     if kind not in family.tokenizers:
@@ -118,15 +142,43 @@ def family_of(recipe: Recipe) -> str:
 
 
 def build_model(recipe: Recipe, tokenizer: Tokenizer, classes: int, seed: int) -> nn.Module:
-    """A model of the recipe's family with fresh weights, the same for the same seed."""
+    """A model of the recipe's family, with fresh weights or pretrained ones; the same for the same seed."""
     family = MODELS[family_of(recipe)]
-    given: dict[str, Any] = {key: value for key, value in recipe.model.items() if key != "family"}
+    given = _settings(recipe)
+    if (folder := pretrained_folder(recipe)) is not None:
+        torch.manual_seed(seed)  # decides the head
+        return pretrained.encoder(folder, classes, **given)
     given |= {"vocab_size": tokenizer.vocab_size, "classes": classes}
     if tokenizer.features is not None:
         given["features"] = tokenizer.features
     config = validated(family.config, given, recipe.path, "model")
     torch.manual_seed(seed)
     return family.module(config)
+
+
+def pretrained_folder(recipe: Recipe) -> Path | None:
+    """Where the files of the recipe's pretrained model lie; None for one that is trained from nothing.
+
+    Raises:
+        UsageError: another family, or no such model. MissingExtraError: its distribution is not installed.
+    """
+    name = recipe.model.get("pretrained")
+    if name is None:
+        return None
+    if recipe.model.get("family") != PRETRAINED_FAMILY:
+        raise UsageError(f"{recipe.path}: [model]: only family = '{PRETRAINED_FAMILY}' has 'pretrained'; remove one")
+    if not isinstance(name, str):
+        raise UsageError(f"{recipe.path}: [model]: pretrained must be a name or a folder, not {name!r}")
+    try:
+        return pretrained.folder_of(name, recipe.path.parent)
+    except UsageError as error:
+        raise UsageError(f"{recipe.path}: [model]: pretrained: {error}") from error
+
+
+def pretrained_files(recipe: Recipe) -> dict[str, Any]:
+    """The SHA-256 of each file of the recipe's pretrained model, for the keys of the stages that read them."""
+    folder = pretrained_folder(recipe)
+    return {} if folder is None else {"pretrained": pretrained.digests(folder)}
 
 
 def train_config(recipe: Recipe, seed: int) -> TrainConfig:
@@ -143,12 +195,40 @@ def check(recipe: Recipe) -> None:
         UsageError: naming the file and the place.
     """
     recipe.task_with_gates()
-    family_of(recipe)
-    config = MODELS[family_of(recipe)].config
-    given = {key: value for key, value in recipe.model.items() if key != "family"}
-    validated(config, given, recipe.path, "model")
-    train_config(recipe, 0)
+    _check_model(recipe)
     if isinstance(table := tokenizer_table(recipe), HashedNgramsTable):
         build_tokenizer(recipe, ())
     elif table.window_stride is not None and not 1 <= table.window_stride <= recipe.export.lengths[-1]:
         raise UsageError(f"{recipe.path}: [tokenizer]: window_stride must be from 1 to the largest export.lengths")
+
+
+def _check_model(recipe: Recipe) -> None:
+    family = MODELS[family_of(recipe)]
+    config = validated(family.config, _settings(recipe), recipe.path, "model")
+    if (folder := pretrained_folder(recipe)) is not None:
+        config = pretrained.config(folder)
+    if isinstance(config, EncoderConfig) and recipe.export.lengths[-1] > config.positions:
+        raise UsageError(
+            f"{recipe.path}: export.lengths: the model has positions for {config.positions} tokens at most"
+        )
+    training = train_config(recipe, 0)
+    try:
+        with torch.device("meta"):  # no memory, no time
+            model = family.module(config)
+        parameters.freeze(model, training.freeze)
+        parameters.groups(model, training.learning_rate, training.head_learning_rate)
+    except AssertionError as error:  # sizes that do not go together
+        raise UsageError(f"{recipe.path}: [model]: {error}") from error
+    except UsageError as error:
+        raise UsageError(f"{recipe.path}: {error}") from error
+
+
+def _settings(recipe: Recipe) -> dict[str, Any]:
+    """The [model] table's fields of the family's config."""
+    return {key: value for key, value in recipe.model.items() if key not in ("family", "pretrained")}
+
+
+def _refuse(given: Iterable[str], keys: Iterable[str], recipe: Recipe, place: str, whence: str) -> None:
+    for key in keys:
+        if key in given:
+            raise UsageError(f"{recipe.path}: {place}: '{key}' follows from {whence}; remove it")

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from edgewright.benchmarks import load_time, memory
-from edgewright.benchmarks.accuracy import evaluate
 from edgewright.benchmarks.bench_record import Series
 from edgewright.benchmarks.empty_graph import empty_jobs
 from edgewright.benchmarks.job_files import write_inputs, write_texts
@@ -20,11 +19,11 @@ from edgewright.data import tokenizer as tokenizers
 from edgewright.data.files import read_json, write_json
 from edgewright.data.tasks import Task
 from edgewright.export.artifact import SUFFIX
-from edgewright.pipeline import learn
+from edgewright.pipeline import cells, examples
 from edgewright.pipeline.cells import Learnt
 from edgewright.pipeline.progress import Reporter
 from edgewright.pipeline.recipe import Effort, Recipe
-from edgewright.runtimes.predictor import pad_to_bucket
+from edgewright.runtimes.answers import pad_to_bucket
 from edgewright.train import metrics
 
 TIMED_TEXTS = 256
@@ -59,7 +58,7 @@ def make_timings(
     task: Task,
     effort: Effort,
     learnt: Learnt,
-    cells: Sequence[Made],
+    made: Sequence[Made],
     baselines: Path,
     folder: Path,
     reporter: Reporter,
@@ -67,13 +66,13 @@ def make_timings(
     """timings.json: for each cell that can be timed here its latencies, load time and memory; for PyTorch its p50; for
     each baseline that make_baselines left its text → label latency. samples.npz: every sample."""
     words = learnt.words()
-    test = learn.evaluation_rows(recipe, task, "test", learnt.labels(), effort)
+    test = examples.load(recipe, task, "test", learnt.labels(), effort)
     texts = timed_texts(test.texts)
     calls = [(pad_to_bucket(tokenizers.pieces(words, text)[0], recipe.export.lengths),) for text in texts]
     inputs = write_inputs({"inference": calls}, folder / "inputs.npz")
     said = write_texts(texts, folder / "texts.json")
 
-    timed = [cell for cell in cells if cell.target not in NOT_TIMED]
+    timed = [cell for cell in made if cell.target not in NOT_TIMED]
     jobs = [Job(f"inference {cell.name}", cell.target, cell.artifact, inputs=inputs) for cell in timed]
     jobs += [
         Job(f"text {cell.name}", cell.target, cell.folder / "bundle", texts=said, numerics=cell.numerics)
@@ -122,24 +121,24 @@ def make_baselines(
 
     `rapid` leaves out the form with character n-grams, whose training takes longer than the model's own.
     """
+    if task.kind != "single_label":
+        write_json(folder / "baselines.json", [])  # a linear classifier on TF-IDF labels texts, not words
+        return
     labels = learnt.labels()
-    training = learn.evaluation_rows(recipe, task, "train", labels, "normal")
-    known = np.flatnonzero(training.labels != metrics.REJECT)
-    rows = Rows([training.texts[row] for row in known], training.labels[known])
-    test = learn.evaluation_rows(recipe, task, "test", labels, effort)
-    inside = np.flatnonzero(test.labels != metrics.REJECT)
-    held_out = [test.texts[row] for row in inside]
+    training = examples.load(recipe, task, "train", labels).in_scope()
+    rows = Rows(training.texts, training.labels)
+    test = examples.load(recipe, task, "test", labels, effort).in_scope()
     found = []
     for peer in ("tfidf_word",) if effort == "rapid" else ("tfidf_word", "tfidf_word_character"):
         reporter.say(f"baseline {PEERS[peer].title}")
         (folder / peer).mkdir()
         tfidf.fit(rows, labels, folder / peer, characters=peer == "tfidf_word_character")
-        predicted = open_peer(peer, folder / peer).labels(held_out)
+        predicted = open_peer(peer, folder / peer).labels(test.texts)
         found.append(
             {
                 "peer": peer,
-                "accuracy": metrics.accuracy(predicted, test.labels[inside]),
-                "macro_f1": metrics.macro_f1(metrics.confusion(predicted, test.labels[inside], len(labels))),
+                "accuracy": metrics.accuracy(predicted, test.labels),
+                "macro_f1": metrics.macro_f1(metrics.confusion(predicted, test.labels, len(labels))),
                 "size_bytes": shipped_bytes(folder / peer),
             }
         )
@@ -163,16 +162,25 @@ def linear_baselines(folder: Path, timings: dict[str, Any]) -> list[Baseline]:
 
 def pytorch_baseline(recipe: Recipe, task: Task, effort: Effort, learnt: Learnt, timings: dict[str, Any]) -> Baseline:
     """The float model itself, evaluated on the same rows."""
-    figures = learnt.figures()
-    test = learn.evaluation_rows(recipe, task, "test", learnt.labels(), effort)
-    scored = evaluate(learnt.logits()["test"], test.labels, figures["temperature"], figures["threshold"])
+    test = examples.load(recipe, task, "test", learnt.labels(), effort)
+    scored = cells.score(task, learnt, learnt.logits()["test"], test)
     size = (learnt.reference / "model.safetensors").stat().st_size
     p50 = Interval(**timings["pytorch_p50_ms"])
-    baseline = Baseline("PyTorch fp32", scored.accuracy, scored.macro_f1, size, None, p50, "eager, one thread")
-    seeds = figures["test"]
+    baseline = Baseline(
+        "PyTorch fp32",
+        scored["accuracy"],
+        scored["macro_f1"],
+        size,
+        None,
+        p50,
+        "eager, one thread",
+        span_f1=scored["span_f1"],
+    )
+    seeds = learnt.figures()["test"]
     if len(seeds) > 1:
         values = ", ".join(f"{value:.4f}" for value in seeds.values())
-        return replace(baseline, note=f"{baseline.note}; test accuracy of the seeds {', '.join(seeds)}: {values}")
+        figure = "span F1" if task.kind == "tags" else "accuracy"
+        return replace(baseline, note=f"{baseline.note}; test {figure} of the seeds {', '.join(seeds)}: {values}")
     return baseline
 
 

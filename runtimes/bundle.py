@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import numpy as np
 
 from edgewright.data import files
 from edgewright.data.tokenizer import Tokenizer
@@ -40,8 +41,8 @@ class Golden:
 
     text: str
     ids: list[Any]  # of the first window, before padding
-    logits: list[float]
-    label: str
+    logits: list[Any]  # (C,); of a tagger (T, C)
+    label: str | list[str]  # of a tagger the tag of each word
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,10 @@ class Bundle:
 
     path: Path
     name: str
-    labels: tuple[str, ...]
+    kind: str  # of the task
+    labels: tuple[str, ...]  # of a tagger its tags
     reject_label: str | None
-    lengths: tuple[int, ...]  # buckets of the method "forward", ascending
+    lengths: tuple[int, ...]  # buckets of the method "forward", or of "encode" where there is none, ascending
     temperature: float
     threshold: float | None
     artifacts: tuple[BundleArtifact, ...]
@@ -68,6 +70,18 @@ class Bundle:
             return [Golden(**json.loads(line)) for line in lines if line]
         except (TypeError, ValueError) as error:
             raise DamagedFileError(f"{self.path}/golden.jsonl: {error}; get the bundle anew") from error
+
+    def decoding(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Transitions (C, C), first and last (C,) of Viterbi, for a tagger; -inf forbids."""
+        said = self.manifest["postprocess"]
+        transitions, first, last = (
+            np.array([[-np.inf if value is None else value for value in row] for row in said[name]], np.float64)
+            for name in ("transitions", "first", "last")
+        )
+        count = len(self.labels)
+        if transitions.shape != (count, count) or first.shape != (1, count) or last.shape != (1, count):
+            raise DamagedFileError(f"{self.path}/manifest.json: its transitions do not fit {count} tags; get it anew")
+        return transitions, first[0], last[0]
 
     def reference(self) -> Path | None:
         """The float PyTorch checkpoint, where the bundle holds one."""
@@ -113,16 +127,18 @@ def read(path: Path) -> Bundle:
         raise UsageError(f"{path}: no such bundle; give a folder with a manifest.json, or one of: {', '.join(zoo())}")
     manifest = files.read_json(path / "manifest.json")
     _validate(manifest, path / "manifest.json")
-    forward = next((m for m in manifest["methods"] if m["name"] == "forward"), None)
-    if forward is None:
-        raise DamagedFileError(f"{path}/manifest.json: has no method 'forward'; get the bundle anew")
+    methods = {method["name"]: method for method in manifest["methods"]}
+    first = next((methods[name] for name in ("forward", "encode") if name in methods), None)
+    if first is None:
+        raise DamagedFileError(f"{path}/manifest.json: has no method 'forward' or 'encode'; get the bundle anew")
     post = manifest["postprocess"]
     return Bundle(
         path=path,
         name=manifest["name"],
+        kind=manifest["task"]["kind"],
         labels=tuple(manifest["task"]["labels"]),
         reject_label=manifest["task"]["reject_label"],
-        lengths=tuple(sorted(forward["lengths"])),
+        lengths=tuple(sorted(first["lengths"])),
         temperature=post["temperature"],
         threshold=post["threshold"],
         artifacts=tuple(_artifact(path, entry) for entry in manifest["artifacts"]),

@@ -15,7 +15,7 @@ from edgewright.runtimes.mil.program import Mode, Program
 
 SUFFIX = ".mlpackage"
 RUNTIME_NAME = "MIL reference interpreter (not Apple's runtime)"
-
+METHOD = "method"  # the package's own property that names the method of its only function, where it is not "forward"
 
 Sizes = tuple[tuple[int, int], ...]  # the least and the largest size of each axis; the largest may be -1, any
 
@@ -23,9 +23,9 @@ Sizes = tuple[tuple[int, int], ...]  # the least and the largest size of each ax
 class CoreMLRunner:
     """A loaded package, one Program a method."""
 
-    def __init__(self, programs: dict[str, Program], shapes: dict[str, tuple[Sizes, ...]]) -> None:
+    def __init__(self, programs: dict[str, Program], shapes: dict[str, dict[str, tuple[Sizes, ...]]]) -> None:
         self.programs = programs
-        self.shapes = shapes  # of each input, by its name
+        self.shapes = shapes  # of each method's inputs, by their names
 
     @property
     def mode(self) -> Mode:
@@ -35,6 +35,8 @@ class CoreMLRunner:
     def run(self, *arrays: np.ndarray, method: str = "forward") -> tuple[np.ndarray, ...]:
         """The tensors that the method returns, float32; of a classifier the logits, not the label.
 
+        A package that keeps state changes it in each call; see `reset`.
+
         Raises:
             ValueError: another number of inputs, or another shape or type, than the package declares.
             EdgewrightError: an operator cannot compute, as with an id that is no row of the embedding.
@@ -42,10 +44,17 @@ class CoreMLRunner:
         if method not in self.programs:
             raise ValueError(f"no method '{method}'; this package has {', '.join(self.programs)}")
         program = self.programs[method]
-        results = program.run(self._feeds(program, arrays))
+        results = program.run(self._feeds(program, self.shapes[method], arrays))
         return tuple(value for value in results.values() if isinstance(value, np.ndarray))
 
-    def _feeds(self, program: Program, arrays: tuple[np.ndarray, ...]) -> dict[str, np.ndarray]:
+    def reset(self) -> None:
+        """Forget the state that the package keeps, as a new MLState does on a device."""
+        for program in self.programs.values():
+            program.reset()
+
+    def _feeds(
+        self, program: Program, shapes: dict[str, tuple[Sizes, ...]], arrays: tuple[np.ndarray, ...]
+    ) -> dict[str, np.ndarray]:
         inputs = [i for i in program.inputs if not i.is_state]
         if len(arrays) != len(inputs):
             names = ", ".join(i.name for i in inputs)
@@ -53,7 +62,7 @@ class CoreMLRunner:
         for expected, array in zip(inputs, arrays, strict=True):
             if np.issubdtype(expected.dtype, np.integer) != np.issubdtype(array.dtype, np.integer):
                 raise ValueError(f"{expected.name} is {array.dtype}; this package takes {expected.dtype}")
-            allowed = self.shapes[expected.name]
+            allowed = shapes[expected.name]
             if not any(_fits(array.shape, sizes) for sizes in allowed):
                 wanted = " or ".join(_text(sizes) for sizes in allowed)
                 raise ValueError(f"{expected.name} has shape {array.shape}; this package takes {wanted}")
@@ -74,13 +83,18 @@ def load(path: Path, threads: int = 1, mode: Mode | None = None) -> CoreMLRunner
     model = read_model(path)
     description = model.description
     mode = mode or declared_mode(model)
-    names = [f.name for f in description.functions]  # empty in a package of one function
-    programs = {n: load_program(path, mode, n) for n in names} or {"forward": load_program(path, mode)}
-    declared = [i for f in description.functions for i in f.input] or description.input
-    shapes = {i.name: _shapes(i.type.multiArrayType) for i in declared}
-    for program in programs.values():
+    if description.functions:
+        described = {function.name: function for function in description.functions}
+        programs = {name: load_program(path, mode, name) for name in described}
+    else:  # a package of one function
+        name = description.metadata.userDefined.get(METHOD, "forward")
+        described, programs = {name: description}, {name: load_program(path, mode)}
+    shapes = {
+        name: {i.name: _shapes(i.type.multiArrayType) for i in function.input} for name, function in described.items()
+    }
+    for name, program in programs.items():
         for expected in program.inputs:
-            if not expected.is_state and expected.name not in shapes:
+            if not expected.is_state and expected.name not in shapes[name]:
                 raise DamagedFileError(f"{path}: the input '{expected.name}' is not described; get the package anew")
     return CoreMLRunner(programs, shapes)
 

@@ -1,5 +1,11 @@
-"""ONNX Runtime on the CPU: any batch and any length."""
+"""ONNX Runtime on the CPU: any batch and any length.
 
+An artifact is a file, one graph that is called `forward`, or a folder with a file `<method>.onnx` for each method. Each
+file of a folder names all of them in its metadata, `methods`, as a JSON list.
+"""
+
+import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +18,14 @@ SILENT = 4  # ONNX Runtime's log severity "fatal"
 
 
 class OnnxRunner:
-    """A loaded file."""
+    """A loaded file or folder."""
 
-    def __init__(self, path: Path, threads: int) -> None:
-        self._session = onnxruntime.InferenceSession(
-            str(path), session_options(threads), providers=["CPUExecutionProvider"]
-        )
-        self._inputs = self._session.get_inputs()
-        self._names = [tensor.name for tensor in self._inputs]
+    def __init__(self, files: Mapping[str, Path], threads: int) -> None:
+        self._graphs = {method: _Graph(file, threads) for method, file in files.items()}
+
+    def missing(self) -> set[str]:
+        """The methods that the files name without one of them being there."""
+        return {name for graph in self._graphs.values() for name in graph.siblings} - self._graphs.keys()
 
     def run(self, *arrays: np.ndarray, method: str = "forward") -> tuple[np.ndarray, ...]:
         """The outputs of one call, in the method's order, as new arrays.
@@ -28,8 +34,26 @@ class OnnxRunner:
             ValueError: another method, number of inputs, shape or type than the file has, or an id that the
                 embedding lacks.
         """
-        if method != "forward":  # an ONNX file is one graph
-            raise ValueError(f"no method '{method}'; this file has 'forward'")
+        graph = self._graphs.get(method)
+        if graph is None:
+            known = ", ".join(f"'{name}'" for name in self._graphs)
+            raise ValueError(f"no method '{method}'; this file has {known}")
+        return graph.run(arrays)
+
+
+class _Graph:
+    """One method."""
+
+    def __init__(self, file: Path, threads: int) -> None:
+        self._session = onnxruntime.InferenceSession(
+            str(file), session_options(threads), providers=["CPUExecutionProvider"]
+        )
+        self._inputs = self._session.get_inputs()
+        self._names = [tensor.name for tensor in self._inputs]
+        properties = self._session.get_modelmeta().custom_metadata_map
+        self.siblings: list[str] = json.loads(properties.get("methods", "[]"))
+
+    def run(self, arrays: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
         if len(arrays) != len(self._names):
             raise ValueError(
                 f"{len(arrays)} inputs given; this file takes {len(self._names)}: {', '.join(self._names)}"
@@ -43,18 +67,27 @@ class OnnxRunner:
 
 
 def load(path: Path, threads: int = 1) -> OnnxRunner:
-    """Open an .onnx file.
+    """Open an .onnx file, or a folder of them.
 
     Raises:
-        DamagedFileError: no such file, or not one that ONNX Runtime can load.
+        DamagedFileError: no such file, a folder without one, or a file that ONNX Runtime cannot load.
     """
-    if not path.is_file():
+    if path.is_dir():
+        files = {file.stem: file for file in sorted(path.glob(f"*{SUFFIX}"))}
+        if not files:
+            raise DamagedFileError(f"{path}: no file <method>{SUFFIX} in it; get it anew")
+    elif path.is_file():
+        files = {"forward": path}
+    else:
         raise DamagedFileError(f"{path}: no such file; get it anew")
     try:
-        return OnnxRunner(path, threads)
+        runner = OnnxRunner(files, threads)
     # ONNX Runtime's errors have no common base but Exception (InvalidProtobuf, InvalidGraph, Fail, …)
     except Exception as error:
         raise DamagedFileError(f"{path}: ONNX Runtime cannot load it ({_first_line(error)}); get it anew") from error
+    if missing := runner.missing():
+        raise DamagedFileError(f"{path}: {min(missing)}{SUFFIX} is missing; get it anew")
+    return runner
 
 
 def session_options(threads: int) -> onnxruntime.SessionOptions:

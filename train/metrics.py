@@ -122,6 +122,31 @@ def choose_threshold(confidence: np.ndarray, predictions: np.ndarray, labels: np
     return float(edges[np.flatnonzero(possible)[np.argmax(gains[possible])]])
 
 
+def auc(scores: np.ndarray, labels: np.ndarray) -> float:
+    """Area under the ROC curve: how often a row labelled true scores higher than one labelled false, ties half.
+
+    Args:
+        scores: (N,) numbers, higher for what should be true; infinities count as ties among themselves.
+        labels: (N,) booleans, or 0 and 1.
+
+    Raises:
+        ValueError: the labels are all the same, are not 0 and 1, or a score is NaN.
+    """
+    _check(scores, labels)
+    if not np.isin(labels, (0, 1)).all():
+        raise ValueError("the labels of an area under the curve must be 0 and 1")
+    positive = labels.astype(bool)
+    if positive.all() or not positive.any():
+        raise ValueError("an area under the curve needs a row of each of the two labels")
+    if np.isnan(scores).any():
+        raise ValueError(f"{int(np.isnan(scores).sum())} scores are not numbers")
+    _, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    ends = np.cumsum(counts)
+    ranks = (ends - (counts - 1) / 2)[place]  # from 1; equal scores share their mean rank
+    hits = int(positive.sum())
+    return float((ranks[positive].sum() - hits * (hits + 1) / 2) / (hits * (len(labels) - hits)))
+
+
 def _check(values: np.ndarray, labels: np.ndarray) -> None:
     if len(values) != len(labels) or not len(labels):
         raise ValueError(f"as many values as labels are needed, and at least one: {len(values)} and {len(labels)}")

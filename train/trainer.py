@@ -18,9 +18,8 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 from edgewright.data.dataset import Dataset, batch_count, batches, in_order
-from edgewright.train import state
-from edgewright.train.losses import class_weights, cross_entropy
-from edgewright.train.metrics import accuracy, confusion, macro_f1
+from edgewright.train import parameters, state
+from edgewright.train.objectives import Objective, labels_objective
 from edgewright.train.processes import Processes, join
 
 Progress = Callable[[int, int, str], None]  # (epochs done, epochs in all, what there is to say)
@@ -34,6 +33,8 @@ class TrainConfig:
     batch_size: Annotated[int, Field(ge=1)] = 128
     optimizer: Literal["adam", "adamw"] = "adamw"
     learning_rate: Annotated[float, Field(gt=0)] = 3e-3
+    head_learning_rate: Annotated[float | None, Field(gt=0)] = None  # of the part `head`; None: as all others
+    freeze: tuple[str, ...] = ()  # parts that keep their weights: "embedding", "layers.0"
     weight_decay: Annotated[float, Field(ge=0)] = 0.02
     warmup: Annotated[float, Field(ge=0, le=1)] = (
         0.1  # share of the steps over which the learning rate rises; then cosine to 0
@@ -41,13 +42,14 @@ class TrainConfig:
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.1
     class_weights: Literal["none", "balanced"] = "none"
     clip_norm: Annotated[float, Field(gt=0)] = 1.0
-    metric: Literal["accuracy", "macro_f1"] = "accuracy"  # on validation; chooses the epoch
+    metric: Literal["accuracy", "macro_f1", "span_f1"] = "accuracy"  # on validation; chooses the epoch
     patience: Annotated[int | None, Field(ge=1)] = None  # stop after so many epochs without a better one
     target: Annotated[float | None, Field(gt=0, le=1)] = None  # stop when the metric reaches it
     average: Annotated[float, Field(ge=0, lt=1)] = (
         0.0  # decay of the running average of weights that is evaluated; 0 is off
     )
     seed: int = 0
+    bfloat16: bool = False  # compute so on a CPU too, as a GPU always does: half the time where it has the instructions
     threads: Annotated[int, Field(ge=1)] = 1  # of the CPU; another number sums in another order: other last bits
 
 
@@ -75,13 +77,15 @@ def train(
     config: TrainConfig,
     folder: Path,
     progress: Progress = lambda done, total, text: None,
+    objective: Objective | None = None,
 ) -> Trained:
     """Train `model` in place and leave the weights of the best validation epoch in it.
 
+    `objective` is by default that of one label a text, with the config's weights, smoothing and metric.
     `folder` holds the state of an interrupted run (`state.safetensors`); a finished run leaves none.
     """
     with join() as processes:
-        return _train(model, training, validation, config, folder, progress, processes)
+        return _train(model, training, validation, config, folder, progress, objective, processes)
 
 
 def _train(
@@ -91,19 +95,24 @@ def _train(
     config: TrainConfig,
     folder: Path,
     progress: Progress,
+    objective: Objective | None,
     processes: Processes,
 ) -> Trained:
     torch.set_num_threads(config.threads)
     device = processes.device
     model.to(device)
+    parameters.freeze(model, config.freeze)
     optimizer = _optimizer(model, config)
     steps = config.epochs * batch_count(len(training), config.batch_size)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps, config.warmup))
-    weights = class_weights(training.labels, _classes(model), config.class_weights).to(device)
+    objective = objective or labels_objective(
+        training, _classes(model), config.class_weights, config.label_smoothing, config.metric
+    )
     averaged = {name: value.detach().clone() for name, value in model.state_dict().items()}
     run = state.Run(model, optimizer, schedule, averaged)
     history, best = _resume(run, folder)
     wrapped = processes.wrap(model)
+    mixed = config.bfloat16 or device.type == "cuda"
 
     while len(history) < config.epochs and not _finished(history, config):
         epoch = len(history)
@@ -112,9 +121,9 @@ def _train(
         model.train()
         losses = []
         for ids, labels in batches(training, config.batch_size, config.seed, epoch, processes.rank, processes.count):
-            with torch.autocast("cuda", torch.bfloat16) if device.type == "cuda" else nullcontext():
+            with torch.autocast(device.type, torch.bfloat16) if mixed else nullcontext():
                 logits = wrapped(torch.from_numpy(ids).to(device))
-            loss = cross_entropy(logits.float(), torch.from_numpy(labels).to(device), weights, config.label_smoothing)
+            loss = objective.loss(model, logits.float(), torch.from_numpy(labels).to(device))
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
@@ -122,7 +131,7 @@ def _train(
             schedule.step()
             _average(averaged, model, config.average)
             losses.append(loss.detach())
-        score = _score(model, averaged, validation, config)
+        score = _score(model, averaged, validation, objective)
         history.append(Epoch(epoch, float(torch.stack(losses).mean()), score))
         if best is None or score > best.score:
             best = history[-1]
@@ -141,13 +150,17 @@ def _train(
     return Trained(best, history)
 
 
-def predict(model: nn.Module, dataset: Dataset, batch_size: int = 256) -> np.ndarray:
-    """(N, C) float32 logits in the order of the rows."""
+def predict(model: nn.Module, dataset: Dataset, batch_size: int = 256) -> list[np.ndarray]:
+    """What the model says of each row, in their order: (C,) float32 logits, or (tokens, C) of a tagger."""
     model.eval()
     device = next(model.parameters()).device
+    rows: list[np.ndarray] = []
     with torch.inference_mode():
-        parts = [model(torch.from_numpy(ids).to(device)).float().cpu() for ids in in_order(dataset, batch_size)]
-    return torch.cat(parts).numpy()
+        for ids in in_order(dataset, batch_size):
+            outputs = model(torch.from_numpy(ids).to(device)).float().cpu().numpy()
+            lengths = [len(given) for given in dataset.ids[len(rows) : len(rows) + len(outputs)]]
+            rows += [row if row.ndim == 1 else row[:length] for row, length in zip(outputs, lengths, strict=True)]
+    return rows
 
 
 def _resume(run: state.Run, folder: Path) -> tuple[list[Epoch], Epoch | None]:
@@ -167,7 +180,8 @@ def _finished(history: list[Epoch], config: TrainConfig) -> bool:
 
 def _optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
     kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer]
-    return kind(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    groups = parameters.groups(model, config.learning_rate, config.head_learning_rate)
+    return kind(groups, weight_decay=config.weight_decay)
 
 
 def _rate(step: int, steps: int, warmup: float) -> float:
@@ -186,15 +200,12 @@ def _average(averaged: dict[str, Tensor], model: nn.Module, decay: float) -> Non
             averaged[name].copy_(value)
 
 
-def _score(model: nn.Module, averaged: dict[str, Tensor], validation: Dataset, config: TrainConfig) -> float:
+def _score(model: nn.Module, averaged: dict[str, Tensor], validation: Dataset, objective: Objective) -> float:
     current = {name: value.detach().clone() for name, value in model.state_dict().items()}
     model.load_state_dict(averaged)
-    logits = predict(model, validation)
+    score = objective.score(model, predict(model, validation), validation)
     model.load_state_dict(current)
-    predictions = logits.argmax(axis=1)
-    if config.metric == "macro_f1":
-        return macro_f1(confusion(predictions, validation.labels, _classes(model)))
-    return accuracy(predictions, validation.labels)
+    return score
 
 
 def _classes(model: Any) -> int:

@@ -28,7 +28,8 @@ from edgewright.benchmarks.reports.figures import (
     tail,
     times,
 )
-from edgewright.benchmarks.reports.run_report import PHONE, TEMPLATES, WIDE, megabytes, milliseconds, share
+from edgewright.benchmarks.reports.run_report import PHONE, TEMPLATES, WIDE, megabytes, milliseconds
+from edgewright.benchmarks.reports.scores import share
 from edgewright.benchmarks.reports.standings import best_of_ours, sentences, standings
 
 NOT_AVAILABLE = "not available"

@@ -18,6 +18,7 @@ from rich.text import Text
 
 from edgewright.benchmarks.record import Cell, GateResult, Interval, RunRecord, Verdict
 from edgewright.benchmarks.reports import plots
+from edgewright.benchmarks.reports.scores import SCORES, share
 from edgewright.train import metrics
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -70,7 +71,8 @@ def console(record: RunRecord) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in ("target", "numerics"):
         table.add_column(name, no_wrap=True)
-    for name in ("shipped", "accuracy", "agreement"):
+    main = SCORES[record.kind][0]
+    for name in ("shipped", main.title, "agreement"):
         table.add_column(name, justify="right", no_wrap=True)
     for name in ("p50 [95 %]", "load"):
         table.add_column(name, no_wrap=True)
@@ -80,7 +82,7 @@ def console(record: RunRecord) -> Table:
             cell.target,
             cell.numerics,
             megabytes(cell.shipped_bytes),
-            share(cell.accuracy),
+            main.text(cell),
             share(cell.label_agreement),
             latency(cell),
             milliseconds(cell.load_ms),
@@ -144,13 +146,6 @@ def megabytes(size_bytes: float | None) -> str:
     if size_bytes < 100_000:
         return f"{size_bytes / 1e3:.0f} kB"
     return f"{size_bytes / 1e6:.2f} MB" if size_bytes < 9_995_000 else f"{size_bytes / 1e6:.1f} MB"
-
-
-def share(value: float | None) -> str:
-    """0.941; three digits, and a fourth where rounding would claim a full 1."""
-    if value is None:
-        return "–"
-    return f"{value:.4f}" if 0.9995 <= value < 1 else f"{value:.3f}"
 
 
 def milliseconds(value: Interval | None, bounds: bool = False) -> str:
@@ -245,7 +240,8 @@ def _context(record: RunRecord) -> dict[str, Any]:
         "gates_passed": [(cell, gate) for cell, gate in gates if gate.verdict == "pass"],
         "gates_not_passed": [(cell, gate) for cell, gate in gates if gate.verdict != "pass"],
         "loosened": [(cell, gate) for cell, gate in gates if gate.loosened],
-        "most_accurate": max((c for c in passing if c.accuracy is not None), key=_accuracy, default=None),
+        "scores": SCORES[record.kind],
+        "most_accurate": _best(passing, record.kind),
         "smallest": min((c for c in passing if c.shipped_bytes is not None), key=_shipped, default=None),
         "fastest": min(timed, key=_p50, default=None),
         "noisy": [cell for cell in cells if cell.timing is not None and not cell.timing.quiet],
@@ -295,19 +291,20 @@ def _text_plot(record: RunRecord, width: int) -> str:
 
 
 def _size_plot(record: RunRecord, width: int) -> str:
+    main = SCORES[record.kind][0]
     points = [
-        plots.Point(f"{cell.target} {cell.numerics}", cell.target, cell.shipped_bytes / 1e6, cell.accuracy)
+        plots.Point(f"{cell.target} {cell.numerics}", cell.target, cell.shipped_bytes / 1e6, value)
         for cell in made(record)
-        if cell.shipped_bytes and cell.accuracy is not None
+        if cell.shipped_bytes and (value := main.of(cell)) is not None
     ]
     points += [
-        plots.Point(b.name, "baseline", b.size_bytes / 1e6, b.accuracy)
+        plots.Point(b.name, "baseline", b.size_bytes / 1e6, value)
         for b in record.baselines
-        if b.size_bytes and b.accuracy is not None
+        if b.size_bytes and (value := main.of(b)) is not None
     ]
     if not points:
         return ""
-    return plots.scatter(points, "Size against accuracy", "MB shipped (logarithmic)", "accuracy", width)
+    return plots.scatter(points, f"Size against {main.title}", "MB shipped (logarithmic)", main.title, width)
 
 
 def _confusion(counts: np.ndarray, labels: tuple[str, ...]) -> dict[str, Any]:
@@ -348,8 +345,12 @@ def _confused_classes(counts: np.ndarray, labels: Sequence[str]) -> list[int]:
     return sorted(chosen, key=lambda i: labels[i])
 
 
-def _accuracy(cell: Cell) -> float:
-    return cell.accuracy or 0.0
+def _best(cells: list[Cell], kind: str) -> Cell | None:
+    """The cell with the best main score: the lowest perplexity, the highest of any other."""
+    main = SCORES[kind][0]
+    found = [(value, cell) for cell in cells if (value := main.of(cell)) is not None]
+    best = min if kind == "generation" else max
+    return best(found, key=lambda one: one[0])[1] if found else None
 
 
 def _shipped(cell: Cell) -> int:

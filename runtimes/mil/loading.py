@@ -97,17 +97,20 @@ def load_program(package: Path, mode: Mode, function: str | None = None) -> Prog
 
 
 def stored_constants(package: Path) -> Iterator[tuple[str, str, dict[str, Stored]]]:
-    """Each constant of the default function as it lies in the package: (name, operator type, its tensors).
+    """Each constant of each function as it lies in the package: (name, operator type, its tensors).
 
     The operator is "const" (one tensor, "val") or a constexpr_* with its integers, scales and tables; constants that
     only such an operator takes are not listed a second time.
     """
-    model = read_model(package)
     constants = Constants(package / MODEL_FOLDER)
-    message = model.mlProgram.functions[model.description.defaultFunctionName or "main"]
+    for _, message in sorted(read_model(package).mlProgram.functions.items()):
+        yield from _constants_of(message.block_specializations[message.opset].operations, constants)
+
+
+def _constants_of(operations: Any, constants: Constants) -> Iterator[tuple[str, str, dict[str, Stored]]]:
     plain: dict[str, Stored] = {}
     compressed = []
-    for operation in message.block_specializations[message.opset].operations:
+    for operation in operations:
         if operation.type == "const" and _is_numeric_tensor(operation.attributes["val"]):
             plain[operation.outputs[0].name] = constants.tensor(operation.attributes["val"])
         elif operation.type.startswith("constexpr_"):
@@ -152,6 +155,9 @@ class _Reader:
         names = {*names, *(i.name for i in message.inputs)}
         steps = []
         for operation in message.operations:
+            for output in operation.outputs:
+                if output.name in names or output.name in known:
+                    raise self._damaged(f"{output.name!r} is computed twice")
             if operation.type == "const":
                 known[operation.outputs[0].name] = self.constants.value(operation.attributes["val"])
                 continue

@@ -72,7 +72,7 @@ class FunctionInput:
 
 @dataclass
 class Program:
-    """A function of a package. `run` may change `states`; nothing else is ever changed."""
+    """A function of a package. `run` and `reset` may change `states`; nothing else is ever changed."""
 
     inputs: tuple[FunctionInput, ...]
     output_names: tuple[str, ...]
@@ -91,6 +91,10 @@ class Program:
         with np.errstate(all="ignore"):  # infinities and NaN flow on, as they would on a device
             results = self._run_block(self.block, environment)
         return dict(zip(self.output_names, results, strict=True))
+
+    def reset(self) -> None:
+        """Set the states to zeros, as they are when a package is loaded."""
+        self.states = {name: np.zeros_like(value) for name, value in self.states.items()}
 
     def _run_block(self, block: Block, environment: dict[str, Any]) -> list[Any]:
         environment.update(block.constants)

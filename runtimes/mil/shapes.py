@@ -80,6 +80,11 @@ def shape(x: Array) -> Array:
     return np.array(np.shape(x), np.int32)
 
 
+def fill_like(ref_tensor: Array, value: Any = 0.0) -> Array:
+    """Of the shape of ref_tensor and the type of value."""
+    return np.full(ref_tensor.shape, value)
+
+
 def fill(shape: Any, value: Any = 0.0) -> Array:
     return np.full(integers(shape), value)
 
@@ -128,6 +133,7 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "concat": concat,
     "expand_dims": expand_dims,
     "fill": fill,
+    "fill_like": fill_like,
     "flatten2d": flatten2d,
     "one_hot": one_hot,
     "pad": pad,

@@ -108,6 +108,7 @@ class Stored:
 
     element: ElementType
     values: np.ndarray  # the declared shape; float16 stays float16
+    offset: int | None = None  # of its record in weight.bin; None: it stands in model.mlmodel
 
     @property
     def size_bytes(self) -> int:
@@ -127,8 +128,10 @@ class Constants:
         element = element_type(tensor_type.dataType, self.folder)
         shape = [d.constant.size for d in tensor_type.dimensions]
         count = math.prod(shape)
+        offset = None
         if value.WhichOneof("value") == "blobFileValue":
-            flat = self._file(value.blobFileValue.fileName).read(value.blobFileValue.offset, element, count)
+            offset = int(value.blobFileValue.offset)
+            flat = self._file(value.blobFileValue.fileName).read(offset, element, count)
         else:
             flat = self._immediate(value.immediateValue.tensor, element, count)
         if flat.size != count:
@@ -136,7 +139,7 @@ class Constants:
                 f"{self.folder / 'model.mlmodel'}: a constant has {flat.size} elements where its type says {count}; "
                 "the file is damaged, get it anew"
             )
-        return Stored(element, flat.reshape(shape))
+        return Stored(element, flat.reshape(shape), offset)
 
     def value(self, value: Any) -> Any:
         """A value of any type: str, list, or an array of its declared shape (float16 widened to float32)."""

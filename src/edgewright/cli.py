@@ -5,7 +5,6 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 import edgewright
+from edgewright import cli_output as show
 from edgewright.errors import DataError, EdgewrightError, UsageError
 
 app = typer.Typer(
@@ -24,6 +24,8 @@ app = typer.Typer(
 )
 data_app = typer.Typer(help="Data sets: what there is, where it comes from, what is in it.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
+demo_app = typer.Typer(help="Models at work, without data or training.", no_args_is_help=True)
+app.add_typer(demo_app, name="demo")
 
 RecipeArgument = Annotated[str, typer.Argument(metavar="RECIPE", help="a .toml file, or the name of a packaged recipe")]
 BundleArgument = Annotated[str, typer.Argument(metavar="BUNDLE", help="a folder, or the name of a zoo bundle")]
@@ -61,13 +63,15 @@ def run(
     if plan:
         steps = prepared.plan.graph.plan(start)
         rows = [{"stage": s.stage.name, "cached": s.cached, "reason": s.reason} for s in steps]
-        _print(rows, as_json, lambda row: f"{'reuse' if row['cached'] else 'make '}  {row['stage']}  ({row['reason']})")
+        show.rows(
+            rows, as_json, lambda row: f"{'reuse' if row['cached'] else 'make '}  {row['stage']}  ({row['reason']})"
+        )
         return
     record = runs.run(prepared, out, start, reporter)
     if as_json:
         print(json.dumps(records.to_json(record), ensure_ascii=False, allow_nan=False))
     else:
-        _tables([run_report.console(record)])
+        show.tables([run_report.console(record)])
         for line in run_report.reasons(record):
             print(line)
         print(
@@ -94,7 +98,7 @@ def train(
     answer = commands.train(prepared, out, reporter)
     if prepared.plan.graph.follower:
         return
-    _print([answer], as_json, lambda a: "\n".join(f"{key}: {value}" for key, value in a.items()), single=True)
+    show.rows([answer], as_json, lambda a: "\n".join(f"{key}: {value}" for key, value in a.items()), single=True)
 
 
 @app.command()
@@ -110,7 +114,9 @@ def export(
 
     prepared, reporter = _prepare(recipe, effort, build)
     rows = commands.export(prepared, out, reporter)
-    _print(rows, as_json, lambda a: f"{a['target']:<11} {a['numerics']:<22} {a['size_bytes']:>9,} bytes  {a['file']}")
+    show.rows(
+        rows, as_json, lambda a: f"{a['target']:<11} {a['numerics']:<22} {a['size_bytes']:>9,} bytes  {a['file']}"
+    )
 
 
 @app.command()
@@ -120,7 +126,7 @@ def verify(bundle: BundleArgument, as_json: Json = False) -> None:
     from edgewright.runtimes.bundle import find
 
     found = [asdict(check) for check in checks.verify(find(bundle))]
-    _print(found, as_json, _check_line)
+    show.rows(found, as_json, show.check_line)
     _exit(1 if any(check["verdict"] == "fail" for check in found) else 0)
 
 
@@ -162,7 +168,7 @@ def bench(
     if as_json:
         print(json.dumps(bench_record.to_json(record), ensure_ascii=False, allow_nan=False))
     else:
-        _tables(bench_report.console(record))
+        show.tables(bench_report.console(record))
     if base is not None:
         _judge(compare.compare(base, record, max_ratio, min_delta_us), out, allow_inconclusive, as_json)
 
@@ -207,7 +213,7 @@ def peers(
     if as_json:
         print(json.dumps(bench_record.to_json(record), ensure_ascii=False, allow_nan=False))
     else:
-        _tables(bench_report.console(record))
+        show.tables(bench_report.console(record))
 
 
 @app.command()
@@ -222,7 +228,7 @@ def evaluate(
     from edgewright.runtimes.bundle import find
 
     rows = bundle_data.evaluate(find(bundle), data, runtime, _reporter())
-    _print(rows, as_json, _evaluation_line)
+    show.rows(rows, as_json, show.evaluation_line)
 
 
 @app.command()
@@ -233,20 +239,60 @@ def predict(
     numerics: Annotated[str | None, typer.Option("--numerics", help="by default the smallest artifact")] = None,
     as_json: Json = False,
 ) -> None:
-    """The label of a text; from stdin, one JSON object a line for one text a line."""
-    from edgewright.runtimes.predictor import open_predictor
+    """The label of a text, or its entities; from stdin, one JSON object a line for one text a line."""
+    from edgewright.runtimes.opening import open_predictor
 
     predictor = open_predictor(bundle, runtime, numerics)
     if text is not None:
-        row = asdict(predictor.predict(text))
-        print(json.dumps(row, ensure_ascii=False) if as_json else f"{row['label']}  {row['confidence']:.3f}")
+        answer = predictor.predict(text)
+        print(json.dumps(show.prediction(answer), ensure_ascii=False) if as_json else show.prediction_lines(answer))
         return
     for number, line in enumerate(sys.stdin.buffer, start=1):
         try:
             given = line.decode("utf-8").rstrip("\r\n")
         except UnicodeDecodeError as error:
             raise DataError(f"stdin, line {number}: is not UTF-8 text; convert it first") from error
-        print(json.dumps(asdict(predictor.predict(given)), ensure_ascii=False), flush=True)
+        print(json.dumps(show.prediction(predictor.predict(given)), ensure_ascii=False), flush=True)
+
+
+@app.command()
+def generate(
+    bundle: BundleArgument,
+    message: Annotated[str, typer.Argument(metavar="MESSAGE", help="what the reply answers")],
+    context: Annotated[
+        list[str] | None, typer.Option("--context", help="what was said before; several, the oldest first")
+    ] = None,
+    max_length: Annotated[int | None, typer.Option("--max-length", help="most tokens; else the model's most")] = None,
+    temperature: Annotated[float, typer.Option("--temperature", help="0: always the best token")] = 0.0,
+    top_k: Annotated[int, typer.Option("--top-k", help="draw from so many best tokens; 0: from all")] = 0,
+    top_p: Annotated[float, typer.Option("--top-p", help="draw from the best that sum to it; 0: from all")] = 0.0,
+    beams: Annotated[int, typer.Option("--beams", help="keep so many answers and take the best")] = 1,
+    repetition_penalty: Annotated[float, typer.Option("--repetition-penalty", help="above 1: repeat less")] = 1.0,
+    seed: Annotated[int | None, typer.Option("--seed", help="what is drawn; else other replies each time")] = None,
+    runtime: Annotated[str | None, typer.Option("--runtime", help="by default the fastest that is installed")] = None,
+    numerics: Annotated[str | None, typer.Option("--numerics", help="by default the smallest artifact")] = None,
+    as_json: Json = False,
+) -> None:
+    """A reply to a message, from a bundle that writes replies."""
+    from edgewright.data.sampling import Sampling
+    from edgewright.pipeline import generate_commands
+
+    sampling = Sampling(temperature, top_k, top_p, repetition_penalty)  # a wrong setting is told before the work
+    reply = generate_commands.generate(bundle, message, context, max_length, sampling, beams, seed, runtime, numerics)
+    show.rows([reply], as_json, lambda answer: answer["text"], single=True)
+
+
+@demo_app.command("hybrid")
+def demo_hybrid(
+    size: Annotated[str, typer.Option("--size", help="small or full")] = "small",
+    seed: Annotated[int, typer.Option("--seed", help="of the weights and of what is drawn")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Initialise the hybrid RNN-Transformer, write in four ways, run a forward pass, and say how fast it is."""
+    from edgewright.pipeline import generate_commands
+
+    answer = generate_commands.demo_hybrid(size, seed)
+    show.rows([answer], as_json, lambda said: "\n".join(generate_commands.demo_lines(said)), single=True)
 
 
 @app.command()
@@ -262,7 +308,7 @@ def report(
     if as_json:
         print(json.dumps(shown.record, ensure_ascii=False))
     elif out is None:
-        _tables(shown.tables)
+        show.tables(shown.tables)
     else:
         print(out)
 
@@ -281,7 +327,9 @@ def bisect(
 
     prepared, reporter = _prepare(recipe, effort, build)
     rows = commands.bisect(prepared, target, numerics, reporter)
-    _print(rows, as_json, lambda r: f"{r['step']:<22} {_number(r['max_abs_logit_error'], '.3g'):>9}  {r['note']}")
+    show.rows(
+        rows, as_json, lambda r: f"{r['step']:<22} {show.number(r['max_abs_logit_error'], '.3g'):>9}  {r['note']}"
+    )
     _exit(1 if any(row["verdict"] == "fail" for row in rows) else 0)
 
 
@@ -290,7 +338,7 @@ def models(as_json: Json = False) -> None:
     """The model families, and the formats that each can be exported to."""
     from edgewright.pipeline import commands
 
-    _print(
+    show.rows(
         commands.models(),
         as_json,
         lambda m: f"{m['name']:<14} {m['parameters']:>9,} parameters  {', '.join(m['formats'])}",
@@ -315,7 +363,7 @@ def data_list(as_json: Json = False) -> None:
     """All sources, with licence and tier, and whether each is here."""
     from edgewright.pipeline import data_commands
 
-    _print(
+    show.rows(
         data_commands.list_sources(),
         as_json,
         lambda s: f"{s['name']:<26} {s['tier']:<9} {'here' if s['here'] else '-':<5} {s['title']}",
@@ -331,7 +379,7 @@ def data_get(
     """Fill the cache with a set, from a folder or from the set's origin (the one command that uses the network)."""
     from edgewright.pipeline import data_commands
 
-    _print([data_commands.get(name, from_folder)], as_json, lambda a: f"{a['name']}: {a['folder']}", single=True)
+    show.rows([data_commands.get(name, from_folder)], as_json, lambda a: f"{a['name']}: {a['folder']}", single=True)
 
 
 @data_app.command("prepare")
@@ -345,7 +393,7 @@ def data_prepare(
     """Write a source's splits as .jsonl.gz, with a card that says where they come from."""
     from edgewright.pipeline import data_commands
 
-    _print([data_commands.prepare(name, out, count, seed)], as_json, lambda a: json.dumps(a, indent=1), single=True)
+    show.rows([data_commands.prepare(name, out, count, seed)], as_json, lambda a: json.dumps(a, indent=1), single=True)
 
 
 @data_app.command("stats")
@@ -359,7 +407,7 @@ def data_stats(
     """Rows, labels, lengths, languages, duplicates, and near-duplicates between splits."""
     from edgewright.pipeline import data_commands
 
-    _print([data_commands.stats(name, count, seed, label)], as_json, lambda a: json.dumps(a, indent=1), single=True)
+    show.rows([data_commands.stats(name, count, seed, label)], as_json, lambda a: json.dumps(a, indent=1), single=True)
 
 
 def main() -> None:
@@ -421,24 +469,6 @@ def _reporter() -> Any:
     return Reporter(quiet=os.environ.get("RANK", "0") != "0")
 
 
-def _print(rows: list[Any], as_json: bool, line: Any, single: bool = False) -> None:
-    if as_json:
-        print(json.dumps(rows[0] if single else rows, ensure_ascii=False, allow_nan=False))
-        return
-    for row in rows:
-        print(line(row))
-
-
-def _tables(tables: Sequence[Any]) -> None:
-    from rich.console import Console
-
-    # a pipe has no width: a table must not be cut or folded there
-    console = Console()
-    wide = Console(width=None if console.is_terminal else 200)
-    for table in tables:
-        wide.print(table)
-
-
 def _judge(compared: Any, out: Path | None, allow_inconclusive: bool, as_json: bool) -> None:
     """Keep the comparison under `out`, print it unless stdout is for JSON, and end with its exit code."""
     from edgewright.benchmarks.reports import compare_report
@@ -447,7 +477,7 @@ def _judge(compared: Any, out: Path | None, allow_inconclusive: bool, as_json: b
     if out:
         bench_commands.write_comparison(compared, out)
     if not as_json:
-        _tables(compare_report.console(compared))
+        show.tables(compare_report.console(compared))
         for note in compared.notes:
             print(note)
         print(f"verdict: {compared.verdict}")
@@ -458,25 +488,6 @@ def _judge(compared: Any, out: Path | None, allow_inconclusive: bool, as_json: b
 
 def _code(verdict: str, allow_inconclusive: bool) -> int:
     return {"pass": 0, "fail": 1, "inconclusive": 0 if allow_inconclusive else 4}[verdict]
-
-
-def _check_line(check: dict[str, Any]) -> str:
-    figures = f"error {_number(check['golden_max_abs_logit_error'], '.3g')}"
-    problems = "; ".join(check["problems"])
-    return f"{check['runtime']:<11} {check['numerics']:<22} {check['verdict']:<14} {figures}  {problems}".rstrip()
-
-
-def _evaluation_line(row: dict[str, Any]) -> str:
-    agreement = _number(row["label_agreement"], ".4f")
-    outside = f"  out of scope recall {row['out_of_scope']['recall']:.3f}" if row["out_of_scope"] else ""
-    return (
-        f"{row['runtime']:<11} {row['numerics']:<22} n {row['n']}  accuracy {row['accuracy']:.4f}  "
-        f"macro F1 {row['macro_f1']:.4f}  agreement {agreement}{outside}"
-    )
-
-
-def _number(value: float | None, form: str) -> str:
-    return "–" if value is None else format(value, form)
 
 
 def _fail(message: str, code: int) -> None:

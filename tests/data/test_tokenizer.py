@@ -10,19 +10,23 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgewright.data import byte_bpe, characters, wordpiece
 from edgewright.data.byte_bpe import ByteBPE
+from edgewright.data.characters import Characters
 from edgewright.data.hashed_ngrams import HashedNgrams
 from edgewright.data.text import Normalisation
 from edgewright.data.tokenizer import (
     KINDS,
     Tokenizer,
     Window,
+    Writing,
     batch,
     from_json,
     load,
     pad,
     pieces,
     save,
+    special_id,
     windows,
 )
 from edgewright.data.wordpiece import WordPiece
@@ -32,7 +36,9 @@ TOKENIZERS: dict[str, Tokenizer] = {
     "hashed_ngrams": HashedNgrams(buckets=500, features=6, max_tokens=8, window=Window(4, 2)),
     "wordpiece": WordPiece(vocabulary=("a", "b", "##b", "##é", "\u2028"), max_tokens=8),
     "byte_bpe": ByteBPE(merges=((98, 99), (257, 257)), max_tokens=8),
+    "characters": Characters(vocabulary="ab é\u2028日", max_tokens=8),
 }
+WRITING = ("byte_bpe", "characters", "wordpiece")
 
 
 @pytest.fixture(params=sorted(KINDS))
@@ -136,6 +142,66 @@ def test_reading_a_tokenizer_imports_neither_torch_nor_the_training_library() ->
     assert done.stdout.strip() == "set()"
 
 
+# --- specials and decoding: what generation needs
+
+
+def writing(kind: str, specials: tuple[str, ...] = ()) -> Any:
+    return from_json({**TOKENIZERS[kind].to_json(), "specials": list(specials)})
+
+
+@pytest.mark.parametrize("kind", WRITING)
+def test_specials_are_the_last_ids_and_no_text_gives_one(kind: str) -> None:
+    plain, tokenizer = TOKENIZERS[kind], writing(kind, ("start", "end"))
+    assert tokenizer.vocab_size == plain.vocab_size + 2
+    assert [special_id(tokenizer, name) for name in ("start", "end")] == [plain.vocab_size, plain.vocab_size + 1]
+    text = "ab start <start> [START] end \0 \ud800 日本" + "".join(map(chr, range(0x300)))
+    assert np.array_equal(tokenizer.encode(text), plain.encode(text))
+
+
+@pytest.mark.parametrize("kind", WRITING)
+def test_padding_and_specials_decode_to_nothing(kind: str) -> None:
+    tokenizer: Writing = writing(kind, ("start", "end"))
+    start, end = special_id(tokenizer, "start"), special_id(tokenizer, "end")
+    ids = tokenizer.encode("ab a b").tolist()
+    assert tokenizer.decode([start, *ids, end, 0, 0]) == tokenizer.decode(ids) == "ab a b"
+
+
+@pytest.mark.parametrize("kind", WRITING)
+@pytest.mark.parametrize("index", [-1, "vocab_size"])
+def test_an_id_that_the_tokenizer_does_not_have_is_refused(kind: str, index: Any) -> None:
+    tokenizer = writing(kind, ("end",))
+    index = tokenizer.vocab_size if index == "vocab_size" else index
+    with pytest.raises(ValueError, match=f"the id {index} is not one of 0 to {tokenizer.vocab_size - 1}"):
+        tokenizer.decode([1, index])
+
+
+@pytest.mark.parametrize("kind", WRITING)
+def test_without_specials_the_file_does_not_name_them(kind: str) -> None:
+    assert "specials" not in TOKENIZERS[kind].to_json()
+    assert writing(kind) == TOKENIZERS[kind]
+    with_them = writing(kind, ("end",))
+    assert from_json(with_them.to_json()) == with_them and with_them.to_json()["specials"] == ["end"]
+
+
+def test_a_special_that_is_not_there_is_named() -> None:
+    with pytest.raises(ValueError, match="no special 'begin'; it has start, end"):
+        special_id(writing("byte_bpe", ("start", "end")), "begin")
+    with pytest.raises(ValueError, match="no special 'end'; it has none"):
+        special_id(writing("byte_bpe"), "end")
+
+
+@pytest.mark.parametrize("train", [byte_bpe.train, characters.train, wordpiece.train])
+def test_specials_are_within_the_trained_vocabulary(train: Any) -> None:
+    texts = ["some words and other words", "more words again"] * 9
+    for vocab_size in (20, 265):
+        if train is byte_bpe.train and vocab_size < 257:
+            continue
+        tokenizer = train(texts, vocab_size, specials=("start", "end"))
+        assert tokenizer.vocab_size <= vocab_size
+        assert special_id(tokenizer, "end") == tokenizer.vocab_size - 1
+        assert tokenizer.encode("start end").max() < tokenizer.vocab_size - 2
+
+
 # --- what a damaged or foreign tokenizer.json is answered with
 
 
@@ -162,7 +228,7 @@ def changed(kind: str, /, **fields: Any) -> dict[str, Any]:
         (changed("wordpiece", spec=2), "specification 2 is newer than 1"),
         (changed("wordpiece", spec=True), "spec must be a whole number"),
         (changed("wordpiece", kind="wordpeice"), "unknown kind 'wordpeice'; did you mean 'wordpiece'?"),
-        (changed("wordpiece", kind=7), "unknown kind 7; known: byte_bpe, hashed_ngrams, wordpiece"),
+        (changed("wordpiece", kind=7), "unknown kind 7; known: byte_bpe, characters, hashed_ngrams, wordpiece"),
         (changed("wordpiece", kind=["wordpiece"]), "unknown kind"),
         (changed("wordpiece", vocabulry=[]), "unknown key 'vocabulry'; did you mean 'vocabulary'?"),
         (changed("wordpiece", **{"a\nb": 1}), r"unknown key 'a\nb'"),
@@ -197,6 +263,15 @@ def changed(kind: str, /, **fields: Any) -> dict[str, Any]:
         (changed("hashed_ngrams", ngrams=3), "ngrams must be an array of lengths"),
         (changed("hashed_ngrams", ngrams=[3, "4"]), "ngrams is '4'; it must be a whole number"),
         (changed("hashed_ngrams", ngrams=[4, 3]), "ngrams is [4, 3]; the lengths must be ascending"),
+        (changed("characters", vocabulary=["a"]), "vocabulary must be a string"),
+        (changed("characters", vocabulary="aba"), "vocabulary holds 'a' twice"),
+        (changed("characters", vocabulary="a\udc00"), "vocabulary holds a lone surrogate"),
+        (changed("characters", specials="start"), "specials must be an array of names"),
+        (changed("characters", specials=["start", 1]), "specials must be an array of names"),
+        (changed("wordpiece", specials=["<start>"]), "specials holds '<start>'; a name is 1 to 32 of a-z, 0-9 and _"),
+        (changed("byte_bpe", specials=["end", "start", "end"]), "specials holds 'end' twice"),
+        (changed("byte_bpe", specials=[f"s{i}" for i in range(257)]), "the number of specials is 257"),
+        (changed("hashed_ngrams", specials=["start"]), "unknown key 'specials'"),
         (changed("byte_bpe", merges={}), "merges must be an array of pairs"),
         (changed("byte_bpe", merges=[[98, 99, 100]]), "merges[0] must be a pair of ids"),
         (changed("byte_bpe", merges=[98]), "merges[0] must be a pair of ids"),

@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
-from edgewright.data import byte_bpe, wordpiece
+from edgewright.data import byte_bpe, characters, wordpiece
 from edgewright.data.files import write_text
 from edgewright.data.hashed_ngrams import HashedNgrams
-from edgewright.data.text import normalise
+from edgewright.data.text import Normalisation, normalise
 from edgewright.data.tokenizer import KINDS, Tokenizer, from_json
+from edgewright.data.tokenizer_fields import Bert
 
+BERT = "wordpiece_bert"  # not a kind: a vocabulary of BERT's
 GOLDEN = Path(__file__).parents[1] / "golden" / "tokenizers"
 
 TEXTS = {
@@ -82,8 +84,14 @@ TRAINING = [
 def made_anew(kind: str) -> Tokenizer:
     if kind == "wordpiece":
         return wordpiece.train(TRAINING, vocab_size=500)
+    if kind == BERT:
+        pieces = ("[UNK]", "[CLS]", "[SEP]", *wordpiece.train(TRAINING, vocab_size=500).vocabulary)
+        return wordpiece.WordPiece(pieces, bert=Bert(unknown=2, first=3, last=4))
     if kind == "byte_bpe":
         return byte_bpe.train(TRAINING, vocab_size=450)
+    if kind == "characters":
+        keeping = Normalisation(lowercase=False, strip_marks=False)
+        return characters.train(TRAINING, 100, 1, keeping, specials=("start", "end"))
     return HashedNgrams()
 
 
@@ -98,7 +106,7 @@ def write_golden(path: Path, tokenizer: Tokenizer) -> None:
     write_text(path, f'{{"tokenizer": {header},\n"cases": [\n' + ",\n".join(cases) + "\n]}\n")
 
 
-@pytest.fixture(scope="module", params=sorted(KINDS))
+@pytest.fixture(scope="module", params=[*sorted(KINDS), BERT])
 def golden(request: pytest.FixtureRequest) -> Any:
     path = GOLDEN / f"{request.param}.json"
     if request.config.getoption("--update-golden"):

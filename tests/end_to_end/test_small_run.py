@@ -9,6 +9,8 @@ import pytest
 
 import edgewright as package
 from edgewright.data.files import read_json
+from edgewright.runtimes.opening import open_classifier
+from edgewright.runtimes.predictor import Predictor
 from tests.end_to_end.runs import SMALL, Run, edgewright, refused
 
 TARGETS = ("executorch", "litert", "coreml", "onnx")
@@ -113,7 +115,9 @@ def test_the_bundle_is_verified_from_its_files_alone(small_run: Run, tmp_path: P
 
 def test_predict_answers_alike_from_python_the_shell_and_stdin(small_run: Run) -> None:
     text = "the server is down, call me now"
-    inside = package.load(small_run.bundle, "litert").predict(text)
+    predictor = package.load(small_run.bundle, "litert")
+    assert isinstance(predictor, Predictor)
+    inside = predictor.predict(text)
     shell = edgewright("predict", small_run.bundle, text, "--runtime", "litert", "--json").json()
     assert shell["label"] == inside.label and shell["confidence"] == pytest.approx(inside.confidence)
     lines = edgewright("predict", small_run.bundle, "--runtime", "litert", stdin=f"{text}\n\nthanks\n").stdout
@@ -123,8 +127,8 @@ def test_predict_answers_alike_from_python_the_shell_and_stdin(small_run: Run) -
 
 @pytest.mark.parametrize("runtime", TARGETS)
 def test_every_runtime_of_the_bundle_predicts(small_run: Run, runtime: str) -> None:
-    predictor = package.load(small_run.bundle, runtime)
-    reference = package.load(small_run.bundle, "litert")
+    predictor = open_classifier(small_run.bundle, runtime)
+    reference = open_classifier(small_run.bundle, "litert")
     for text in ("", "a", "URGENT!!! everything is broken", "merci beaucoup", "x " * 5000):
         assert np.abs(predictor.logits(text) - reference.logits(text)).max() < 0.5
         assert predictor.predict(text).label in ("low", "medium", "high", "critical")

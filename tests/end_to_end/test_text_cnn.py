@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import edgewright as package
+from edgewright.runtimes.opening import open_classifier
 from tests.end_to_end.runs import SMALL, Run, run
 
 RECIPE = (
@@ -37,7 +37,7 @@ def test_it_passes_with_pytorchs_answers(cnn_run: Run) -> None:
 
 
 def test_a_long_text_is_read_to_its_end(cnn_run: Run) -> None:
-    predictor = package.load(cnn_run.bundle, "onnx")
+    predictor = open_classifier(cnn_run.bundle, "onnx")
     start = "hello there, this is only a long letter about nothing at all. " * 8
     calm, alarm = start + "thank you.", start + "URGENT: production is down, call me now!"
     assert not np.allclose(predictor.logits(calm), predictor.logits(alarm), atol=1e-3)

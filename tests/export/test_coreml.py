@@ -25,6 +25,7 @@ pytest.importorskip("coremltools", reason="Core ML's converter is not installed"
 
 from edgewright.export import coreml  # takes seconds, and logs when the library is missing
 from edgewright.export.coreml_palette import palette
+from edgewright.export.coreml_weights import check_weights, stored_name
 
 NUMERICS: list[Numerics] = [n for n, target in SUPPORT if target == "coreml" and SUPPORT[n, target].supported]
 # Largest difference of logits between package and module, relative to the largest logit. fp16: 11 significant bits,
@@ -91,7 +92,7 @@ def test_the_package_answers_as_the_module_does(exported: Exported) -> None:
 def test_the_stored_integers_are_the_grid(exported: Exported) -> None:
     stored = {name: tensors for name, _, tensors in stored_constants(exported.artifact.path)}
     for name, grid in exported.model.weights.items():
-        tensors = stored[coreml.stored_name(name)]
+        tensors = stored[stored_name(name)]
         integers = tensors["quantized_data"] if "quantized_data" in tensors else tensors["data"]
         assert integers.element.name == f"int{grid.bits}"
         np.testing.assert_array_equal(integers.values, grid.integers)
@@ -212,7 +213,7 @@ def test_stored_integers_that_are_not_the_grid_are_refused_by_name(
     model = quantize(tiny_text_cnn.module, "weight_only_wi8_afp16")
     coreml.export(model, [tiny_text_cnn.method], tmp_path / "model.mlpackage", [], metadata)
     with pytest.raises(ExportError, match=r"integers of the weight 'head.weight' differ from its grid"):
-        coreml.check_weights(tmp_path / "model.mlpackage", with_other_integers(model, "head.weight"))
+        check_weights(tmp_path / "model.mlpackage", with_other_integers(model, "head.weight"), list(model.weights))
 
 
 class NoConversion(nn.Module):
@@ -222,9 +223,6 @@ class NoConversion(nn.Module):
 
     def forward(self, ids: Tensor) -> Tensor:
         return self.inner(ids.to(torch.float32))
-
-    def example_inputs(self, length: int) -> tuple[Tensor, ...]:
-        return (torch.ones(1, 4, dtype=torch.int32),)
 
 
 class Prod(nn.Module):

@@ -79,7 +79,7 @@ def test_steps_follow_pytorch_from_state_to_state(exported: Exported) -> None:
     limit = max(max(tensor.shape[2:3], default=STEPS) for tensor in step.inputs)  # type: ignore[type-var]
     worst = 0.0
     for number in range(min(STEPS, limit if isinstance(limit, int) else STEPS)):
-        fresh = {
+        fresh: dict[str, np.ndarray] = {
             "x": random.normal(size=(1, 10)).astype(np.float32),
             "token": random.integers(1, VOCABULARY, (1, 1)).astype(np.int32),
             "position": np.array([number], np.int32),
@@ -88,7 +88,8 @@ def test_steps_follow_pytorch_from_state_to_state(exported: Exported) -> None:
         answers = []
         for runner, state in zip((exported.runner, reference), states, strict=True):
             zeros = {t.name: np.zeros(step.sizes(t, None), np.float32) for t in step.inputs}
-            arrays = [{**zeros, **fresh, **state}[tensor.name] for tensor in step.inputs]
+            given_now: dict[str, np.ndarray] = {**zeros, **fresh, **state}
+            arrays = [given_now[tensor.name] for tensor in step.inputs]
             given = dict(zip(outputs, runner.run(*arrays, method="step"), strict=True))
             state.update({before: given[after] for before, after in step.state})
             answers.append(given[outputs[0]])

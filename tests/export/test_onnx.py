@@ -16,7 +16,7 @@ from edgewright.compress.numerics import NUMERICS, SUPPORT, Numerics
 from edgewright.compress.quantize import QuantizedModel, quantize
 from edgewright.errors import ExportError
 from edgewright.export import onnx as exporter
-from edgewright.export import onnx_integers
+from edgewright.export import onnx_graph, onnx_integers
 from edgewright.export.artifact import Artifact, Metadata
 from edgewright.models.methods import Method
 from edgewright.models.methods import Tensor as Described
@@ -116,7 +116,7 @@ def test_file_has_standard_operators_and_tells_nothing_of_this_machine(exported:
     file = onnx.load(artifact.path)
     domains = {node.domain for node in file.graph.node}
     assert domains == ({"", "com.microsoft"} if model.numerics == "dynamic_wi4_afp32" else {""})
-    assert {entry.version for entry in file.opset_import if entry.domain == ""} == {exporter.OPSET}
+    assert {entry.version for entry in file.opset_import if entry.domain == ""} == {onnx_graph.OPSET}
     assert str(Path.cwd()).encode() not in artifact.path.read_bytes()
     assert b"site-packages" not in artifact.path.read_bytes()
     assert [tensor.name for tensor in file.graph.input] == ["ids"]
@@ -191,9 +191,9 @@ def test_an_operator_without_translation_is_named_with_its_layer(metadata: Metad
     assert "\n" not in str(raised.value)
 
 
-def test_a_dilated_convolution_is_refused_in_int8_with_its_layer(metadata: Metadata, tmp_path: Path) -> None:
-    model = quantize(OneLayer(nn.Conv1d(4, 4, 3, padding=2, dilation=2)).eval(), "dynamic_wi8_afp32")
-    with pytest.raises(ExportError, match="Conv in layer 'layer' with dilations has no int8 form"):
+def test_a_convolution_with_strides_is_refused_in_int8_with_its_layer(metadata: Metadata, tmp_path: Path) -> None:
+    model = quantize(OneLayer(nn.Conv1d(4, 4, 3, padding=1, stride=2)).eval(), "dynamic_wi8_afp32")
+    with pytest.raises(ExportError, match="Conv in layer 'layer' with strides has no int8 form"):
         exporter.export(model, [METHOD], tmp_path / "model.onnx", [], metadata)
 
 

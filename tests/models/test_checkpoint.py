@@ -18,6 +18,14 @@ from edgewright.models.checkpoint import FORMAT, HEADER, load_model, save_model
 SMALL: dict[str, dict[str, Any]] = {
     "text_cnn": {"vocab_size": 20, "classes": 3, "width": 4, "hidden": 5},
     "ngram_hybrid": {"vocab_size": 20, "features": 3, "classes": 3, "width": 4, "hidden": 5, "bag_hidden": 6},
+    "lstm_attention": {"vocab_size": 20, "classes": 3, "width": 4, "hidden": 8, "heads": 2},
+    "encoder": {"vocab_size": 20, "classes": 3, "width": 8, "heads": 2, "layers": 1, "feedforward": 5, "positions": 9},
+    "tagger": {"vocab_size": 20, "features": 3, "classes": 3, "width": 4, "hidden": 5, "crf": True},
+    "sequence_net": {"input_size": 3, "hidden_size": 4, "output_size": 5},
+    "hybrid": {
+        **{"vocab_size": 20, "width": 8, "lstm_layers": 1, "lstm_hidden": 3, "attention_heads": 2, "layers": 1},
+        **{"heads": 2, "feedforward": 6, "max_target": 9},
+    },
 }
 
 

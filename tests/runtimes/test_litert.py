@@ -18,7 +18,7 @@ from edgewright.runtimes.litert import LitertRunner, load
 
 
 class Sum(nn.Module):
-    """The sum of the rows of a table that the ids name."""
+    """The sum of the rows of a table that the ids name, at once or one by one."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -27,6 +27,10 @@ class Sum(nn.Module):
 
     def forward(self, ids: Tensor) -> Tensor:
         return self.table(ids).sum(dim=1)
+
+    def step(self, token: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
+        total = total + self.table(token).squeeze(1)
+        return total * 2.0, total
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +41,15 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (Described("logits", "float32", ("batch", 3)),),
         lengths=(1, 2),
     )
+    total = Described("total", "float32", ("batch", 3))
+    step = Method(
+        "step",
+        (Described("token", "int32", ("batch", 1)), total),
+        (Described("twice", "float32", ("batch", 3)), Described("sum", "float32", ("batch", 3))),
+        state=(("total", "sum"),),
+    )
     path = tmp_path_factory.mktemp("litert") / "sum.tflite"
-    litert.export(quantize(Sum(), "fp32"), [method], path, [], Metadata("sum", "", (), "MIT", "0"))
+    litert.export(quantize(Sum(), "fp32"), [method, step], path, [], Metadata("sum", "", (), "MIT", "0"))
     return path
 
 
@@ -52,6 +63,14 @@ def test_the_signature_of_the_length_runs(runner: LitertRunner) -> None:
     assert np.array_equal(runner.run(np.array([[1, 2]], np.int32))[0], [[9, 11, 13]])
 
 
+def test_a_step_goes_by_its_name_alone_and_takes_its_own_state(runner: LitertRunner) -> None:
+    total = np.zeros((1, 3), np.float32)
+    for token in (1, 2):
+        twice, total = runner.run(np.array([[token]], np.int32), total, method="step")
+        assert np.array_equal(twice, 2 * total)
+    assert np.array_equal(total, [[9, 11, 13]])
+
+
 def test_outputs_of_earlier_calls_stay_as_they_were(runner: LitertRunner) -> None:
     (first,) = runner.run(np.array([[1]], np.int32))
     runner.run(np.array([[9]], np.int32))
@@ -63,7 +82,7 @@ def test_an_array_that_is_not_contiguous_is_read_right(runner: LitertRunner) -> 
 
 
 def test_a_wrong_shape_names_wanted_and_given(runner: LitertRunner) -> None:
-    wanted = r"no signature takes forward\(\(1, 3\)\); this file has forward\(\(1, 1\)\); forward\(\(1, 2\)\)"
+    wanted = r"no signature takes forward\(\(1, 3\)\); this file has forward\(\(1, 1\)\); forward\(\(1, 2\)\); step"
     with pytest.raises(ValueError, match=wanted):
         runner.run(np.zeros((1, 3), np.int32))
     with pytest.raises(ValueError, match=r"no signature takes encode\(\(1, 1\)\)"):
@@ -73,7 +92,7 @@ def test_a_wrong_shape_names_wanted_and_given(runner: LitertRunner) -> None:
 
 
 def test_a_wrong_type_or_id_is_a_value_error(runner: LitertRunner) -> None:
-    with pytest.raises(ValueError, match="INT64"):
+    with pytest.raises(ValueError, match="forward takes int32 here, not int64"):
         runner.run(np.zeros((1, 1), np.int64))
     with pytest.raises(ValueError, match="index out of bounds"):
         runner.run(np.full((1, 1), 10, np.int32))

@@ -429,6 +429,7 @@ BUILT: dict[str, Built] = {
             mb.prelu(x=x, alpha=np.array([0.1, 0.2, 0.3], np.float32)),
             mb.einsum(values=(x, mb.transpose(x=x, perm=[0, 3, 2, 1])), equation="nchw,nwhu->nchu"),
             mb.fill(shape=mb.shape(x=x), value=2.0),
+            mb.fill_like(ref_tensor=x, value=3.0),
             mb.range_1d(start=np.int32(1), end=np.int32(8), step=np.int32(3)),
         ),
         lambda x: (
@@ -438,6 +439,7 @@ BUILT: dict[str, Built] = {
             F.prelu(x, torch.tensor([0.1, 0.2, 0.3])),
             torch.einsum("nchw,nwhu->nchu", x, x.permute(0, 3, 2, 1)),
             torch.full(x.shape, 2.0),
+            torch.full(x.shape, 3.0),
             torch.tensor([1, 4, 7]),
         ),
     ),

@@ -315,6 +315,16 @@ def test_an_unknown_operator_is_named_with_its_output(copied: Path) -> None:
         coreml.load(copied)
 
 
+def test_a_result_that_is_computed_twice_is_refused(copied: Path) -> None:
+    model = read_model(copied)
+    function = model.mlProgram.functions["main"]
+    operations = [o for o in function.block_specializations[function.opset].operations if o.type != "const"]
+    operations[1].outputs[0].name = operations[0].outputs[0].name
+    (copied / MODEL_FOLDER / "model.mlmodel").write_bytes(model.SerializeToString())
+    with pytest.raises(DamagedFileError, match="is computed twice"):
+        coreml.load(copied)
+
+
 def test_an_unknown_parameter_is_not_ignored(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(OPERATORS, "relu", lambda y: y)
     with pytest.raises(EdgewrightError, match=r"operator 'relu' .*does not know this form"):

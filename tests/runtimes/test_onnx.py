@@ -86,3 +86,35 @@ def test_damaged_files_are_one_clear_line(file: Path, tmp_path: Path) -> None:
 def test_a_missing_file_is_said_to_be_missing(tmp_path: Path) -> None:
     with pytest.raises(DamagedFileError, match=r"none\.onnx: no such file"):
         load(tmp_path / "none.onnx")
+
+
+@pytest.fixture
+def folder(file: Path, tmp_path: Path) -> Path:
+    """Two methods that do the same."""
+    model = onnx.load(file)
+    helper.set_model_props(model, {"methods": '["encode", "step"]'})
+    for method in ("encode", "step"):
+        (tmp_path / "model.onnx").mkdir(exist_ok=True)
+        onnx.save(model, tmp_path / "model.onnx" / f"{method}.onnx")
+    return tmp_path / "model.onnx"
+
+
+def test_each_file_of_a_folder_is_a_method(folder: Path) -> None:
+    runner = load(folder)
+    for method in ("encode", "step"):
+        assert np.array_equal(runner.run(np.array([[1]], np.int32), method=method)[0], [[3, 4, 5]])
+    with pytest.raises(ValueError, match="no method 'forward'; this file has 'encode', 'step'"):
+        runner.run(np.array([[1]], np.int32))
+
+
+def test_a_folder_with_a_missing_or_damaged_file_is_refused(folder: Path) -> None:
+    whole = (folder / "step.onnx").read_bytes()
+    (folder / "step.onnx").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DamagedFileError, match=r"model\.onnx: ONNX Runtime cannot load it"):
+        load(folder)
+    (folder / "step.onnx").unlink()
+    with pytest.raises(DamagedFileError, match=r"model\.onnx: step\.onnx is missing"):
+        load(folder)
+    (folder / "encode.onnx").unlink()
+    with pytest.raises(DamagedFileError, match=r"model\.onnx: no file <method>\.onnx in it"):
+        load(folder)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from sklearn.metrics import f1_score, precision_recall_fscore_support
+from sklearn.metrics import f1_score, precision_recall_fscore_support, roc_auc_score
 
 from edgewright.train import metrics
 
@@ -89,3 +89,41 @@ def test_without_rows_of_no_class_nothing_is_rejected() -> None:
 def test_arrays_of_unequal_length_are_refused() -> None:
     with pytest.raises(ValueError, match="as many values as labels"):
         metrics.accuracy(np.array([1, 2]), np.array([1]))
+
+
+@pytest.mark.parametrize("levels", [2, 10, 1_000_000])
+@pytest.mark.parametrize("share", [0.001, 0.3, 0.999])
+def test_auc_is_that_of_scikit_learn(levels: int, share: float) -> None:
+    random = np.random.default_rng(7)
+    labels = random.random(5_000) < share
+    labels[:2] = (False, True)
+    scores = np.floor((random.random(5_000) + 0.2 * labels) * levels)
+    assert metrics.auc(scores, labels) == pytest.approx(roc_auc_score(labels, scores), abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("scores", "labels", "expected"),
+    [
+        ([1.0, 2.0, 3.0], [0, 0, 1], 1.0),
+        ([3.0, 2.0, 1.0], [0, 0, 1], 0.0),
+        ([1.0, 1.0, 1.0], [0, 1, 1], 0.5),
+        ([1.0, 1.0, 2.0], [0, 1, 1], 0.75),
+        ([-np.inf, 0.0, np.inf, np.inf], [0, 1, 1, 0], 0.625),
+    ],
+)
+def test_auc_by_hand(scores: list[float], labels: list[int], expected: float) -> None:
+    assert metrics.auc(np.array(scores), np.array(labels)) == expected
+
+
+@pytest.mark.parametrize(
+    ("scores", "labels", "message"),
+    [
+        ([1.0, 2.0], [1, 1], "a row of each of the two labels"),
+        ([1.0, np.nan], [0, 1], "1 scores are not numbers"),
+        ([1.0, 2.0], [0, 2], "must be 0 and 1"),
+        ([1.0], [0, 1], "as many values as labels"),
+    ],
+)
+def test_auc_of_wrong_arrays_is_refused(scores: list[float], labels: list[int], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        metrics.auc(np.array(scores), np.array(labels))

@@ -79,7 +79,7 @@ def test_it_learns_what_the_rows_say(tmp_path: Path) -> None:
     trained = train(made, rows(400, 0), rows(100, 1), config, tmp_path)
     assert trained.best.score > 0.9
     held_out = rows(200, 2)
-    assert (predict(made, held_out).argmax(axis=1) == held_out.labels).mean() > 0.9
+    assert (np.stack(predict(made, held_out)).argmax(axis=1) == held_out.labels).mean() > 0.9
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_seed_others(tmp_path: Path) -> None:
@@ -120,8 +120,8 @@ def test_two_processes_train_the_model_that_one_trains(tmp_path: Path) -> None:
     one = model()
     one.load_state_dict(learn(tmp_path / "one"))
     # the same batches with other dropout: not the same weights, but the same skill
-    accuracies = [(predict(made, held_out).argmax(axis=1) == held_out.labels).mean() for made in (one, two)]
-    untrained = (predict(model().eval(), held_out).argmax(axis=1) == held_out.labels).mean()
+    accuracies = [(np.stack(predict(made, held_out)).argmax(axis=1) == held_out.labels).mean() for made in (one, two)]
+    untrained = (np.stack(predict(model().eval(), held_out)).argmax(axis=1) == held_out.labels).mean()
     assert min(accuracies) > untrained + 0.2, accuracies
 
 

@@ -11,6 +11,7 @@ from rich.console import Console
 from edgewright.benchmarks.record import Cell, GateResult, Interval, RunRecord
 from edgewright.benchmarks.reports import run_report
 from edgewright.benchmarks.reports.run_report import Details
+from edgewright.benchmarks.reports.scores import share
 
 
 class Balanced(HTMLParser):
@@ -155,7 +156,7 @@ def test_a_size_is_written_in_decimal_megabytes(size: int | None, words: str) ->
 
 
 def test_a_share_just_below_one_is_not_rounded_to_one() -> None:
-    assert (run_report.share(0.9996), run_report.share(1.0), run_report.share(0.9413)) == ("0.9996", "1.000", "0.941")
+    assert (share(0.9996), share(1.0), share(0.9413)) == ("0.9996", "1.000", "0.941")
 
 
 @pytest.mark.parametrize(

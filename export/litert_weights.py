@@ -1,0 +1,48 @@
+"""The weights of a TFLite file beside those of the model: which buffer holds which, and whether it is the grid's."""
+
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from edgewright.compress.quantize import QuantizedModel
+from edgewright.errors import ExportError
+from edgewright.export import litert_file
+
+
+def layers(file: Any, model: QuantizedModel, used: frozenset[str]) -> dict[int, str]:
+    """The parameter that each buffer holds, for the weights of all used layers that have one.
+
+    Parameters that belong to no such layer (a table of positions, of which each length takes a part) have no grid and
+    no fixed form in a file.
+
+    Raises:
+        ExportError: a weight is missing in the form that the numerics name.
+    """
+    found = litert_file.constants(file)
+    named: dict[int, str] = {}
+    for path, layer in model.module.named_modules():
+        name = f"{path}.weight".removeprefix(".")
+        if not isinstance(layer, nn.Embedding | nn.Linear | nn.Conv1d) or name not in used:
+            continue
+        grid = model.weights.get(name)
+        values = layer.weight.detach().numpy() if grid is None else grid.integers
+        values = values.astype(np.float16) if model.numerics == "fp16" else values
+        values = values.transpose(0, 2, 1)[:, None] if values.ndim == 3 else values  # Conv1d to OHWI
+        scales = np.empty(0) if grid is None else grid.scales.reshape(-1)
+        for constant in found:
+            if _equal(constant, values, scales):
+                named[constant.buffer] = name
+                break
+        else:
+            raise ExportError(f"litert: {name} is not stored as the {values.dtype} values that {model.numerics} names")
+    return named
+
+
+def _equal(constant: litert_file.Constant, values: np.ndarray, scales: np.ndarray) -> bool:
+    if constant.values.dtype != values.dtype or not np.array_equal(constant.values, values):
+        return False
+    if constant.scales.size != scales.size:
+        return False
+    zero = ~values.reshape(max(1, scales.size), -1).any(axis=1)  # a row of zeros has no scale to agree on
+    return bool(np.all((constant.scales == scales) | zero)) if scales.size else True

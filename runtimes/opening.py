@@ -1,0 +1,97 @@
+"""Opening a bundle for prediction: which artifact, which runtime, and the predictor for its kind of task."""
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from edgewright.errors import MissingExtraError, UsageError
+from edgewright.runtimes import RUNTIMES, Runtime
+from edgewright.runtimes import bundle as bundles
+from edgewright.runtimes.bundle import Bundle, BundleArtifact
+from edgewright.runtimes.entities import EntityPredictor
+from edgewright.runtimes.predictor import Event, Predictor
+
+# Tried in this order when the caller names no runtime: the fastest first; Core ML is a reference interpreter here.
+PREFERENCE: tuple[Runtime, ...] = ("litert", "onnx", "executorch", "coreml")
+LIBRARY = {"litert": "ai_edge_litert", "onnx": "onnxruntime", "executorch": "executorch", "coreml": "coremltools"}
+
+
+def open_predictor(
+    bundle: str | Path | Bundle,
+    runtime: str | None = None,
+    numerics: str | None = None,
+    threads: int = 1,
+    on_prediction: Callable[[Any], None] | None = None,
+) -> Predictor | EntityPredictor:
+    """A ready predictor, of labels or of entities as the bundle's task is; `edgewright.load` is this function.
+
+    Args:
+        bundle: a folder, or the name of a bundle of the zoo ("urgency").
+        runtime: "litert", "onnx", "executorch" or "coreml"; by default the first of these that is installed and
+            that the bundle has an artifact for.
+        numerics: as in the manifest; by default the smallest artifact.
+        on_prediction: called with an Event, or an EntityEvent, after each prediction.
+
+    Raises:
+        UsageError: no such bundle, runtime or numerics, or the bundle's task is of another kind.
+    """
+    opened = opened_bundle(bundle)
+    if opened.kind == "tags":
+        return open_entities(opened, runtime, numerics, threads, on_prediction)
+    return open_classifier(opened, runtime, numerics, threads, on_prediction)
+
+
+def open_classifier(
+    bundle: str | Path | Bundle,
+    runtime: str | None = None,
+    numerics: str | None = None,
+    threads: int = 1,
+    on_prediction: Callable[[Event], None] | None = None,
+) -> Predictor:
+    """As `open_predictor`, for a bundle of kind "single_label"."""
+    opened, chosen, artifact = choose(bundle, "single_label", runtime, numerics)
+    return Predictor(opened, opened.runner(artifact, threads), chosen, artifact.numerics, on_prediction)
+
+
+def open_entities(
+    bundle: str | Path | Bundle,
+    runtime: str | None = None,
+    numerics: str | None = None,
+    threads: int = 1,
+    on_prediction: Callable[[Any], None] | None = None,
+) -> EntityPredictor:
+    """As `open_predictor`, for a bundle of kind "tags"."""
+    opened, chosen, artifact = choose(bundle, "tags", runtime, numerics)
+    return EntityPredictor(opened, opened.runner(artifact, threads), chosen, artifact.numerics, on_prediction)
+
+
+def choose(
+    bundle: str | Path | Bundle, kind: str, runtime: str | None, numerics: str | None
+) -> tuple[Bundle, Runtime, BundleArtifact]:
+    """The bundle, which must be of that kind, with the runtime and the artifact to use."""
+    opened = opened_bundle(bundle)
+    if opened.kind != kind:
+        raise UsageError(f"{opened.path}: a bundle of kind '{opened.kind}', not '{kind}'; give another bundle")
+    chosen = _runtime(opened, runtime)
+    return opened, chosen, opened.artifact(chosen, numerics)
+
+
+def opened_bundle(bundle: str | Path | Bundle) -> Bundle:
+    return bundle if isinstance(bundle, Bundle) else bundles.read(bundles.find(bundle))
+
+
+def _runtime(bundle: Bundle, asked: str | None) -> Runtime:
+    if asked is not None:
+        for runtime in RUNTIMES:
+            if runtime == asked and runtime != "pytorch":
+                return runtime
+        raise UsageError(f"unknown runtime '{asked}'; one of {', '.join(PREFERENCE)}")
+    have = {artifact.target for artifact in bundle.artifacts}
+    for runtime in PREFERENCE:
+        if runtime in have and importlib.util.find_spec(LIBRARY[runtime]) is not None:
+            return runtime
+    raise MissingExtraError(
+        f"{bundle.path}: no runtime is installed for its artifacts: pip install 'edgewright[litert]'"
+        f" (or one of {', '.join(sorted(have))})"
+    )
