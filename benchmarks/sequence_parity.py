@@ -41,11 +41,7 @@ def compare(
     """Run inputs (T, I) through `step` and their beginnings through `forward`; `expected` (T, O) is PyTorch's."""
     stepped = stream.steps(inputs)
     largest = max(1.0, float(np.abs(expected).max()))
-    whole = {
-        length: stream.runner.run(inputs[None, :length])[0][0]
-        for length in lengths
-        if length <= len(inputs)
-    }
+    whole = {length: stream.runner.run(inputs[None, :length])[0][0] for length in lengths if length <= len(inputs)}
     return Parity(
         error(stepped, expected) / largest,
         {length: error(found, stepped[:length]) / largest for length, found in whole.items()},

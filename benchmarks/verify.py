@@ -7,6 +7,7 @@ import numpy as np
 
 from edgewright.benchmarks.parity import padding_neutrality
 from edgewright.benchmarks.record import Verdict
+from edgewright.benchmarks.verify_sequences import replay
 from edgewright.data.tokenizer import pieces
 from edgewright.errors import MissingExtraError
 from edgewright.runtimes import bundle as bundles
@@ -38,8 +39,21 @@ def verify(path: Path) -> list[Check]:
     """
     bundle = bundles.read(path)
     golden = bundle.golden()
+    if bundle.kind == "sequence":
+        return [_check_sequences(bundle, artifact, golden) for artifact in bundle.artifacts]
     wrong_ids = _wrong_ids(bundle, golden)
     return [_check(bundle, artifact, golden, wrong_ids) for artifact in bundle.artifacts]
+
+
+def _check_sequences(bundle: Bundle, artifact: BundleArtifact, golden: list[Golden]) -> Check:
+    target, numerics = artifact.target, artifact.numerics
+    try:
+        runner = bundle.runner(artifact)
+    except MissingExtraError as missing:
+        return Check(target, numerics, "not_verifiable", None, None, (str(missing),))
+    allowed = ALLOWED_FACTOR * artifact.golden_max_abs_logit_error + ALLOWED_MORE
+    found = replay(bundle, runner, numerics, golden, allowed)
+    return Check(target, numerics, "fail" if found.problems else "pass", found.error, found.agreement, found.problems)
 
 
 def _wrong_ids(bundle: Bundle, golden: list[Golden]) -> list[str]:

@@ -4,6 +4,7 @@ Source of the features: Bojanowski et al. 2017, https://arxiv.org/abs/1607.04606
 brackets, hashed into buckets). Shapes: T tokens (words) of a text, K features of a word.
 """
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -12,7 +13,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from edgewright.data.text import DEFAULT, Normalisation, words
+from edgewright.data.text import DEFAULT, Normalisation, character_class, normalise, words
 from edgewright.data.tokenizer_fields import (
     Window,
     check_clean,
@@ -30,12 +31,18 @@ LONGEST_NGRAM = 16
 WORD = crc32(b"w")
 PAIR = crc32(b"b")
 NGRAM = crc32(b"c")
+SHAPE = crc32(b"s")
+
+LOWER = Normalisation(clean=False, lowercase=True, strip_marks=False)
+_LONG_RUN = re.compile(r"(.)\1{2,}", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class HashedNgrams:
     """A row of `features` ids a word: the word, the pair with the word before (0 for the first), its n-grams, zeros.
 
+    With `shapes`, which needs text that keeps its case, these are of the lower-cased words, and the word's shape stands
+    behind the pair: names begin with capitals, and the rest of what is known of a word should not depend on them.
     Every id but 0, which is padding, is 1 + crc32(prefix + feature in UTF-8) % buckets.
     """
 
@@ -47,10 +54,15 @@ class HashedNgrams:
     normalisation: Normalisation = DEFAULT
     max_tokens: int = 64
     window: Window | None = None
+    shapes: bool = False
 
     def __post_init__(self) -> None:
         check_shared(self)
         check_clean(self)
+        if not isinstance(self.shapes, bool):
+            raise ValueError(f"shapes is {self.shapes!r}; it must be true or false")
+        if self.shapes and (self.normalisation.lowercase or self.features < 3):
+            raise ValueError("shapes need normalisation.lowercase false and at least 3 features")
         check_integer("buckets", self.buckets, 1, 2**31 - 2)  # the ids are int32
         check_integer("features", self.features, 2, MOST_FEATURES)
         if not isinstance(self.ngrams, tuple):
@@ -74,6 +86,13 @@ class HashedNgrams:
         return self._rows(found), spans
 
     def _rows(self, found: list[str]) -> NDArray[np.int32]:
+        if not self.shapes:
+            return self._hashed(found)
+        rows = self._hashed([normalise(word, LOWER) for word in found])
+        shapes = [crc32(shape(word[:MOST_WORD_CHARACTERS]).encode(), SHAPE) % self.buckets + 1 for word in found]
+        return np.concatenate([rows[:, :2], np.array(shapes, np.int32).reshape(-1, 1), rows[:, 2:-1]], axis=1)
+
+    def _hashed(self, found: list[str]) -> NDArray[np.int32]:
         buckets = self.buckets
         slices, filling = self._slices
         flat: list[int] = []
@@ -95,7 +114,7 @@ class HashedNgrams:
 
     def to_json(self) -> dict[str, Any]:
         own = {"buckets": self.buckets, "features": self.features, "ngrams": list(self.ngrams)}
-        return {**shared_json(self), **own}
+        return {**shared_json(self), **own, **({"shapes": True} if self.shapes else {})}
 
     @cached_property
     def _slices(self) -> tuple[list[list[slice]], list[list[int]]]:
@@ -106,3 +125,18 @@ class HashedNgrams:
             parts = [slice(i, i + n) for n in self.ngrams for i in range(length - n + 1)]
             slices.append(parts[:room])
         return slices, [[0] * (room - len(parts)) for parts in slices]
+
+
+def shape(word: str) -> str:
+    """ "Xxx" of "Paris", "dd" of "2024", "xXxx" of "iPhone": capitals, digits and the rest, runs cut to two.
+
+    A capital is a character that lower-casing changes, a digit one of 0 to 9, and "x" any other of a run of letters,
+    digits and marks. A sign or an ideograph, which is a word of its own, stands for itself.
+    """
+    if len(word) == 1 and character_class(ord(word)) != "word":
+        return word
+    kinds = [
+        "d" if "0" <= character <= "9" else "X" if normalise(character, LOWER) != character else "x"
+        for character in word
+    ]
+    return _LONG_RUN.sub(r"\1\1", "".join(kinds))

@@ -16,7 +16,8 @@ def prepare(source: Source, out_folder: Path, count: int | None = None, seed: in
     """Write `<split>.jsonl.gz` for each split and `card.json`, last, into a folder; return the card.
 
     `count` and `seed` are for generated sets, whose lines hold all their labels: those of e-mails text, language,
-    urgency, sentiment, category, intent; those of log lines text, anomaly, hard. The same arguments give the same bytes.
+    urgency, sentiment, category, intent; those of log lines text, anomaly, hard. The same arguments give the
+    same bytes.
     """
     located = sources.locate(source, count, seed)
     records: Mapping[str, list[dict[str, Any]]]

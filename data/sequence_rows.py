@@ -12,9 +12,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from edgewright.data.characters import UNKNOWN
 from edgewright.data.log_features import NUMBERS, LogFeatures, LogWindows
 from edgewright.data.log_lines import LEVELS
-from edgewright.data.plain_text import PADDING, Windows
+from edgewright.data.plain_text import Windows
 from edgewright.data.sampling import log_softmax
 
 # bounds of the logarithm of a spread: a number that never changes would else get a density without end
@@ -46,7 +47,10 @@ class Rows(Protocol):
 
 @dataclass(frozen=True)
 class CharacterRows:
-    """Rows of text, a character a position; inputs are ones among zeros, made when they are asked for."""
+    """Rows of text, a character a position; inputs are ones among zeros, made when they are asked for.
+
+    A character that the vocabulary lacks is read, and is not counted: no model can say which one comes next.
+    """
 
     windows: Windows
     size: int  # of the vocabulary: both I and O
@@ -61,7 +65,7 @@ class CharacterRows:
         return self.windows.targets[chosen]
 
     def counted(self, chosen: Chosen) -> NDArray[np.bool_]:
-        return self.windows.targets[chosen] != PADDING
+        return self.windows.targets[chosen] > UNKNOWN
 
     def surprises(self, outputs: NDArray[np.float32], chosen: Chosen) -> NDArray[np.float64]:
         likely = log_softmax(outputs.astype(np.float64))
@@ -115,9 +119,7 @@ def line_outputs(buckets: int) -> int:
     return buckets + len(LEVELS) + 2 * len(NUMBERS)
 
 
-def line_surprise(
-    outputs: NDArray[np.float32], targets: NDArray[np.float32], buckets: int
-) -> NDArray[np.float64]:
+def line_surprise(outputs: NDArray[np.float32], targets: NDArray[np.float32], buckets: int) -> NDArray[np.float64]:
     """(...): the surprise of lines (..., F) after outputs (..., O), in nats: template + level + each number.
 
     A level that is none of LEVELS adds nothing. Numbers are normally distributed, which leaves out a constant.

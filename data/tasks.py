@@ -30,7 +30,7 @@ METRICS: Mapping[Kind, tuple[Metric, ...]] = MappingProxyType(
         "sequence": ("bits", "auc"),
     }
 )
-IMPLEMENTED: tuple[Kind, ...] = ("single_label", "tags")
+IMPLEMENTED: tuple[Kind, ...] = ("single_label", "tags", "sequence", "generation")
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -44,6 +44,14 @@ class Targets:
     min_span_f1: Share | None = None  # of taggers: micro F1 of the spans
     max_span_f1_drop: Share | None = 0.01  # of taggers: PyTorch fp32 minus that of the cell
     max_accuracy_drop: Share | None = 0.01  # accuracy of PyTorch fp32 minus that of the cell
+    max_bits: Annotated[float, Field(gt=0)] | None = None  # of text: bits a character
+    max_bits_rise: Share | None = 0.01  # of text: bits of the cell over those of PyTorch fp32, less 1
+    min_auc: Share | None = None  # of anomalies
+    max_auc_drop: Share | None = 0.01  # of anomalies: PyTorch fp32 minus that of the cell
+    max_perplexity: Annotated[float, Field(gt=0)] | None = None  # of replies, a token; depends on the vocabulary
+    max_perplexity_rise: Share | None = 0.05  # of replies: perplexity of the cell over that of PyTorch fp32, less 1
+    min_equal_replies_fp32: Share | None = 1.0  # of greedy replies: share with PyTorch's tokens, fp32 cells
+    max_step_p50_ms: Annotated[float, Field(gt=0)] | None = None  # of replies: one token, quantized cells
     min_label_agreement_fp32: Share | None = 0.999  # share of test rows with PyTorch's label, fp32 and fp16 cells
     min_label_agreement_int8: Share | None = 0.99  # the same for cells with 8-bit weights
     min_label_agreement_int4: Share | None = 0.97  # the same for cells with 4-bit weights or palettes
@@ -104,6 +112,16 @@ INTENT = (
     "schedule",
 )
 
+# Replies are judged by their perplexity and, in fp32, token by token; quantization changes one next token in a hundred.
+# Time and size are those of the full model; a recipe of a small one asks for less.
+REPLY_TARGETS = Targets(
+    min_label_agreement_int8=0.95,
+    min_label_agreement_int4=0.85,
+    max_p50_ms=None,
+    max_step_p50_ms=5.0,
+    max_shipped_bytes=40_000_000,
+)
+
 TASKS: Mapping[str, Task] = MappingProxyType(
     {
         task.name: task
@@ -125,6 +143,12 @@ TASKS: Mapping[str, Task] = MappingProxyType(
                 "intent_banking77",
                 targets=Targets(min_accuracy=0.91, max_text_to_label_p50_ms=0.15),
             ),
+            Task("text_en", "sequence", "lm_en", metric="bits", targets=Targets(max_bits=2.4)),
+            Task("text_fr", "sequence", "lm_fr", metric="bits", targets=Targets(max_bits=2.4)),
+            Task("log_anomalies", "sequence", "log_lines", metric="auc", targets=Targets(min_auc=0.93)),
+            Task("replies_sgd", "generation", "dialogue_sgd", targets=REPLY_TARGETS),
+            Task("smalltalk", "generation", "dialogue_chatterbot_fr_en", targets=REPLY_TARGETS),
+            Task("answers", "generation", "qa_factoid_en", targets=REPLY_TARGETS),
             Task("entities", "tags", "entities_en", targets=Targets(min_span_f1=0.82)),
         )
     }

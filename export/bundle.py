@@ -39,7 +39,7 @@ class Content:
     versions: dict[str, str]
     gates: Sequence[dict[str, Any]]
     measurements: Sequence[dict[str, Any]]
-    tokenizer: Path
+    tokenizer: Path | None  # None: the model reads no text
     reference: Path  # the float checkpoint
     golden: Sequence[Golden]
     shipped: Sequence[Shipped]
@@ -49,6 +49,11 @@ def write(content: Content, path: Path) -> None:
     """Write the bundle to the folder `path`, replacing what is there, and read it back once."""
     files.write_atomically(path, lambda folder: _fill(content, folder))
     reader.read(path)
+
+
+def tokenizer_bytes(tokenizer: Path | None) -> int:
+    """0 where there is none."""
+    return files.size_bytes(tokenizer) if tokenizer is not None and tokenizer.exists() else 0
 
 
 def shipped_bytes(artifact_bytes: int, tokenizer_bytes: int, labels: Sequence[str]) -> int:
@@ -64,12 +69,13 @@ def method_json(method: Method) -> dict[str, Any]:
 
 def _fill(content: Content, folder: Path) -> None:
     (folder / "artifacts").mkdir(parents=True)
-    shutil.copyfile(content.tokenizer, folder / "tokenizer.json")
+    if content.tokenizer is not None:
+        shutil.copyfile(content.tokenizer, folder / "tokenizer.json")
     shutil.copyfile(content.reference, folder / "reference.safetensors")
     lines = [json.dumps(asdict(golden), ensure_ascii=False) for golden in content.golden]
     (folder / "golden.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     entries = [_artifact(shipped, content, folder) for shipped in content.shipped]
-    checked = ("tokenizer.json", "golden.jsonl", "reference.safetensors")
+    checked = [name for name in ("tokenizer.json", "golden.jsonl", "reference.safetensors") if (folder / name).exists()]
     files.write_json(
         folder / "manifest.json",
         {
@@ -105,9 +111,7 @@ def _artifact(shipped: Shipped, content: Content, folder: Path) -> dict[str, Any
         "numerics": artifact.numerics,
         "file": name,
         "size_bytes": artifact.size_bytes,
-        "shipped_bytes": shipped_bytes(
-            artifact.size_bytes, files.size_bytes(content.tokenizer), content.task["labels"]
-        ),
+        "shipped_bytes": shipped_bytes(artifact.size_bytes, tokenizer_bytes(content.tokenizer), content.task["labels"]),
         "sha256": artifact.sha256,
         "golden_max_abs_logit_error": shipped.golden_max_abs_logit_error,
     }

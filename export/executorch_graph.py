@@ -86,7 +86,11 @@ class IntegerEmbedding(nn.Module):
 
 
 def lowerable(module: nn.Module, weights: Mapping[str, GridWeight]) -> nn.Module:
-    """A copy of `module` with Conv1d written as linear layers and the embeddings of the grid as integers."""
+    """A copy of `module` in which the layers that XNNPACK has no fast operator for are written another way.
+
+    Conv1d becomes linear layers, LayerNorm products, an LSTM an operator of our own, and an embedding of the grid
+    looks up integers.
+    """
     module = copy.deepcopy(module).eval()
     for name, layer in list(module.named_modules()):
         exchanged: nn.Module

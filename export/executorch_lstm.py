@@ -4,6 +4,9 @@ XNNPACK has no LSTM. Unrolled before torch.export, 64 positions are 2,000 nodes,
 builds anew: minutes. As an operator of our own the layer is one node until the delegate is serialized. The hooks are
 those that ExecuTorch's XNNPACK backend has for its own operators: a partitioner config and a node visitor
 (backends/xnnpack/partition/config, backends/xnnpack/operators).
+
+The file stores the recurrent weights once. A runtime with XNNPACK's weights cache (on in ExecuTorch's Android and Apple
+builds) also packs them once; the Python wheel, without it, keeps a packed copy for each position.
 Shapes: B batch, T positions, H hidden units, N directions (1 or 2: forward, then backward).
 """
 
@@ -71,7 +74,7 @@ def _(
     return sums[0].new_empty(batch, length, len(sums) * gates // 4)
 
 
-class LSTMConfig(XNNPartitionerConfig):
+class LSTMConfig(XNNPartitionerConfig):  # type: ignore[misc]  # executorch has no types
     """Tells XNNPACK's partitioner that the delegate takes the operator, with its constants."""
 
     target_name = "lstm.default"
@@ -135,8 +138,8 @@ def _unroll(
             position = length - 1 - number if direction else number
             part = graph.slice(of_direction, (0, position, 0), one)
             if number:
-                before = outputs[direction][-1]
-                part = graph.two(schema.XNNAdd, part, products[direction].times(before, (batch, 1, hidden)), one)
+                product = products[direction].times(outputs[direction][-1], (batch, 1, hidden))
+                part = graph.two(schema.XNNAdd, part, product, one)
             parts.append(part)
         together = graph.concatenate(parts, 1, [one] * directions)
         # one sigmoid over all gates: a slice of the three that need it would cost more
@@ -148,10 +151,9 @@ def _unroll(
             new = graph.two(schema.XNNAdd, graph.two(schema.XNNMultiply, kept, c, state), new, state)
         c = new
         h = graph.two(schema.XNNMultiply, shown, graph.one(schema.XNNTanh, c, state), state)
-        for direction, of_direction in enumerate(outputs):
-            single = graph.slice(h, (0, direction, 0), (batch, 1, hidden)) if directions > 1 else h
-            of_direction.append(single)
-    in_order = [of_direction[:: -1 if direction else 1] for direction, of_direction in enumerate(outputs)]
+        for direction, before in enumerate(outputs):
+            before.append(graph.slice(h, (0, direction, 0), (batch, 1, hidden)) if directions > 1 else h)
+    in_order = [outputs[0], *(backward[::-1] for backward in outputs[1:])]
     whole = [graph.concatenate(parts, 1, [(batch, 1, hidden)] * length) for parts in in_order]
     y = graph.concatenate(whole, 2, [(batch, length, hidden)] * directions)
     graph.add(schema.XNNCopy(input_id=y, output_id=output, flags=0))
@@ -172,10 +174,6 @@ class _Product:
         elif bits == 8:
             quantization = schema.PerChannelQuant([], 0, graph.data(scale, "scale_"), scale.numel())
             self.weight = graph.constant(weight, shape, schema.XNNDatatype.xnn_datatype_qcint8, quantization)
-        elif scale.ndim == 1:
-            quantization = schema.PerChannelQuant([], 0, graph.data(scale, "scale_"), scale.numel())
-            packed = NodeVisitor.convert_to_qc4w(weight)
-            self.weight = graph.constant(packed, shape, schema.XNNDatatype.xnn_datatype_qcint4, quantization)
         else:
             data = graph.data(scale.to(torch.bfloat16), "scale_")
             block = shape[1] // scale.shape[1]
@@ -239,7 +237,9 @@ class _Graph:
         output = self.tensor(shape)
         inputs = [*parts, *[XNN_INVALID_VALUE_ID] * (5 - len(parts))]
         names = [f"input{number}_id" for number in range(1, 6)]
-        self.add(CONCATENATIONS[len(parts)](axis=axis, output_id=output, flags=0, **dict(zip(names, inputs, strict=True))))
+        self.add(
+            CONCATENATIONS[len(parts)](axis=axis, output_id=output, flags=0, **dict(zip(names, inputs, strict=True)))
+        )
         return output
 
     def tensor(

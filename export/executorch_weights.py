@@ -119,7 +119,9 @@ def check(model: QuantizedModel, stored: Stored) -> None:
 
 
 def _method(function: str) -> str:
-    return function.rpartition("_")[0]
+    """ "forward" of "forward_16", and "step" of "step"."""
+    method, _, length = function.rpartition("_")
+    return method if length.isdecimal() else function
 
 
 def _same_scales(weight: StoredWeight, grid: GridWeight, integers: np.ndarray) -> bool:

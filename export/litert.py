@@ -1,7 +1,7 @@
-"""LiteRT (.tflite): one file with a signature per method and length, `forward_16`, made for the XNNPACK delegate.
+"""LiteRT (.tflite): one file with a signature per method and length, `forward_16` or `step`, made for XNNPACK.
 
 litert-torch converts to float32; ai-edge-quantizer stores the integers, and is held to those of our grid.
-LiteRT has no dynamic shapes, hence the signatures; they share their weights.
+LiteRT has no dynamic shapes, hence the signatures; they share their weights. LSTM layers: export/litert_lstm.py.
 """
 
 import contextlib

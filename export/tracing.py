@@ -82,7 +82,9 @@ def used_parameters(module: nn.Module, methods: Sequence[Method]) -> frozenset[s
             inputs = example_inputs(method, method.functions()[0][1]).values()
             outputs = getattr(module, method.name)(*inputs)
             outputs = outputs if isinstance(outputs, tuple) else (outputs,)
-            torch.stack([output.sum() for output in outputs]).sum().backward()  # type: ignore[no-untyped-call]
+            total = torch.stack([output.sum() for output in outputs]).sum()
+            if total.requires_grad:
+                total.backward()  # type: ignore[no-untyped-call]
         used |= {name for name, parameter in module.named_parameters() if parameter.grad is not None}
     module.zero_grad(set_to_none=True)
     return frozenset(used)

@@ -30,6 +30,7 @@ from edgewright.data.rows import read_rows
 from edgewright.data.tokenizer import pad, pieces
 from edgewright.errors import DataError, UsageError
 from edgewright.export.bundle import shipped_bytes
+from edgewright.pipeline import examples
 from edgewright.pipeline.bundle_data import chosen
 from edgewright.pipeline.progress import Reporter
 from edgewright.pipeline.recipe import Effort
@@ -73,6 +74,7 @@ def bench(
         UsageError: no artifact can be timed. DataError: no texts.
     """
     bundle = bundles.read(path)
+    examples.require_labels(bundle.kind, "bench")
     texts, texts_from = _texts(bundle, data)
     timed = [artifact for artifact in chosen(bundle, runtime) if artifact.target not in NOT_TIMED]
     if not timed:

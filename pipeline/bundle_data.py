@@ -13,7 +13,7 @@ from edgewright.data.tasks import Task
 from edgewright.errors import UsageError
 from edgewright.models import checkpoint
 from edgewright.pipeline import learn
-from edgewright.pipeline.examples import Examples, Words, from_rows
+from edgewright.pipeline.examples import Examples, Words, from_rows, require_labels
 from edgewright.pipeline.progress import Reporter
 from edgewright.runtimes import bundle as bundles
 from edgewright.runtimes.bundle import Bundle, BundleArtifact
@@ -33,6 +33,7 @@ def evaluate(path: Path, data: Path, runtime: str, reporter: Reporter) -> list[d
         DataError: the rows; an unknown label is named with its row.
     """
     bundle = bundles.read(path)
+    require_labels(bundle.kind, "evaluate")
     rows = read_labelled(bundle, data)
     tokenizer = bundle.tokenizer()
     reference = None

@@ -135,7 +135,6 @@ def bundle_content(
 ) -> Content:
     """A bundle of these artifacts, with everything that the manifest says about where they come from."""
     labels, figures = learnt.labels(), learnt.figures()
-    source = sources.find(task.source)
     return Content(
         name=recipe.name,
         description=recipe.description,
@@ -148,14 +147,7 @@ def bundle_content(
             "windows": "joined" if task.kind == "tags" else "mean_logits",
         }
         | (figures["decoding"] or {}),
-        data={
-            "source": source.name,
-            "fingerprint": read_json(learnt.data / "data.json")["fingerprint"],
-            "licence": source.licence,
-            "tier": source.tier,
-            "redistributable": source.redistributable,
-            "generated": source.generated,
-        },
+        data=data_json(task, read_json(learnt.data / "data.json")["fingerprint"]),
         seeds=[figures["seed"]],
         versions={name: library_version(name) for name in VERSIONS},
         gates=gates,
@@ -165,6 +157,19 @@ def bundle_content(
         golden=golden_vectors(task, learnt),
         shipped=shipped,
     )
+
+
+def data_json(task: Task, fingerprint: str) -> dict[str, Any]:
+    """What a manifest says about the data."""
+    source = sources.find(task.source)
+    return {
+        "source": source.name,
+        "fingerprint": fingerprint,
+        "licence": source.licence,
+        "tier": source.tier,
+        "redistributable": source.redistributable,
+        "generated": source.generated,
+    }
 
 
 def calibration_inputs(recipe: Recipe, task: Task, learnt: Learnt) -> list[tuple[np.ndarray, ...]]:

@@ -44,8 +44,14 @@ def train(prepared: Prepared, out: Path, reporter: Reporter) -> dict[str, Any]:
     if plan.graph.follower:
         return learnt.figures()
     for source in (learnt.reference / "model.safetensors", learnt.tokenizer / "tokenizer.json"):
-        _copy(source, out / source.name)
-    return {"model": str(out / "model.safetensors"), "tokenizer": str(out / "tokenizer.json"), **learnt.figures()}
+        if source.exists():  # a model of log lines has no tokenizer
+            _copy(source, out / source.name)
+    tokenizer = out / "tokenizer.json"
+    return {
+        "model": str(out / "model.safetensors"),
+        "tokenizer": str(tokenizer) if tokenizer.exists() else None,
+        **learnt.figures(),
+    }
 
 
 def export(prepared: Prepared, out: Path, reporter: Reporter) -> list[dict[str, Any]]:
@@ -86,8 +92,9 @@ def bisect(prepared: Prepared, target: str, numerics: str, reporter: Reporter) -
     """Where an artifact leaves PyTorch's answers, on some test texts.
 
     Raises:
-        UsageError: the recipe's run has no such cell.
+        UsageError: the recipe's run has no such cell, or its task has no labels.
     """
+    examples.require_labels(prepared.task.kind, "bisect")
     plan = prepared.plan
     key = next((cell for cell in plan.exports if cell == (target, numerics)), None)
     if key is None:

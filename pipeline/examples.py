@@ -16,7 +16,7 @@ from edgewright.data.tasks import Task
 from edgewright.data.text import DEFAULT, Normalisation
 from edgewright.data.tokenizer import Tokenizer
 from edgewright.data.words import words_with_offsets
-from edgewright.errors import DataError
+from edgewright.errors import DataError, UsageError
 from edgewright.pipeline.recipe import Effort, Recipe
 from edgewright.pipeline.tables import HashedNgramsTable, tokenizer_table
 from edgewright.train.metrics import REJECT
@@ -108,6 +108,12 @@ def from_rows(
     chosen = _chosen(len(ordered), effort)
     kept = [ordered[i] for i in chosen]
     return Examples([row.text for row in kept], classes[chosen], [1] * len(kept), [place[id(row)] for row in kept])
+
+
+def require_labels(kind: str, command: str) -> None:
+    """Raise a UsageError where a kind of task has neither labels nor tags, and the command is for these only."""
+    if kind not in ("single_label", "tags"):
+        raise UsageError(f"edgewright {command} is for tasks with labels or tags; this is of kind '{kind}'")
 
 
 def words_of(recipe: Recipe) -> Words:

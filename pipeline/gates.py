@@ -4,8 +4,9 @@ A gate on a measured time decides on the bound of its interval: it fails when ev
 passes when the high end is within it, and is inconclusive between.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
+from typing import Any
 
 from edgewright.benchmarks.record import Baseline, GateResult, Interval, Verdict
 from edgewright.compress.numerics import Numerics, weight_bits
@@ -41,9 +42,10 @@ def judge(
     targets: Targets,
     numerics: Numerics,
     *,
-    accuracy: float,
-    macro_f1: float,
+    accuracy: float | None,
+    macro_f1: float | None,
     span_f1: float | None,
+    metrics: Mapping[str, Any],
     reference: Baseline,
     label_agreement: float,
     shipped_bytes: int,
@@ -62,16 +64,26 @@ def judge(
         at_least("min_accuracy", targets.min_accuracy, accuracy),
         at_least("min_macro_f1", targets.min_macro_f1, macro_f1),
         at_least("min_span_f1", targets.min_span_f1, span_f1),
-        at_most("max_accuracy_drop", targets.max_accuracy_drop, (reference.accuracy or 0.0) - accuracy),
-        None
-        if span_f1 is None
-        else at_most("max_span_f1_drop", targets.max_span_f1_drop, (reference.span_f1 or 0.0) - span_f1),
+        at_most("max_accuracy_drop", targets.max_accuracy_drop, _less(reference.accuracy, accuracy)),
+        at_most("max_span_f1_drop", targets.max_span_f1_drop, _less(reference.span_f1, span_f1)),
+        at_most("max_bits", targets.max_bits, metrics.get("bits")),
+        at_most("max_bits_rise", targets.max_bits_rise, _rise(metrics.get("bits"), reference.metrics.get("bits"))),
+        at_least("min_auc", targets.min_auc, metrics.get("auc")),
+        at_most("max_auc_drop", targets.max_auc_drop, _less(reference.metrics.get("auc"), metrics.get("auc"))),
         at_least(agreement, getattr(targets, agreement), label_agreement),
         None if float_cell else at_most("max_shipped_bytes", targets.max_shipped_bytes, shipped_bytes),
         time_at_most("max_p50_ms", targets.max_p50_ms, p50_ms, timed_here),
         time_at_most("max_text_to_label_p50_ms", targets.max_text_to_label_p50_ms, text_to_label_p50_ms, timed_here),
     ]
     return [result for result in results if result is not None]
+
+
+def _less(reference: float | None, measured: float | None) -> float | None:
+    return None if reference is None or measured is None else reference - measured
+
+
+def _rise(measured: float | None, reference: float | None) -> float | None:
+    return None if reference is None or measured is None else measured / reference - 1
 
 
 def overall(verdicts: Iterable[Verdict]) -> Verdict:

@@ -56,6 +56,7 @@ def run(prepared: Prepared, out: Path, reporter: Reporter, peers: Collection[str
     Raises:
         EdgewrightError: an artifact of ours could not be made, or a worker died.
     """
+    examples.require_labels(prepared.task.kind, "peers")
     ours, stages = _our_stages(prepared), peer_stages(prepared, reporter)
     graph = _graph(prepared, stages)
     needed = [stage.name for both in ours.values() for stage in both]

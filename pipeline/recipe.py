@@ -46,6 +46,7 @@ class ExportTable:
     targets: tuple[Target, ...] = TARGETS
     ship: dict[Target, Numerics] = field(default_factory=dict)  # by default the smallest cell that passes
     calibration_rows: Annotated[int, Field(ge=16)] = 256  # of the training split, for static_wi8_ai8
+    prompts: Annotated[int, Field(ge=1)] = 200  # of the test split, whose replies are compared with PyTorch's
 
     def cells(self) -> list[tuple[Target, Numerics]]:
         """Every cell of the run, those that the table excludes included where they are asked for."""

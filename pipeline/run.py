@@ -21,7 +21,7 @@ from edgewright.benchmarks.record import (
 from edgewright.benchmarks.reports import run_report
 from edgewright.compress.numerics import SUPPORT, Numerics, Target
 from edgewright.data import sources
-from edgewright.data.files import read_json, size_bytes, write_json, write_text
+from edgewright.data.files import read_json, write_json, write_text
 from edgewright.data.tasks import TASKS, Task
 from edgewright.errors import DataError
 from edgewright.export import bundle as bundles
@@ -55,9 +55,9 @@ def prepare(recipe: Recipe, effort: Effort, build: Path, reporter: Reporter) -> 
         UsageError: the recipe. MissingExtraError: a target's libraries. DataError: the data is not there.
     """
     chosen = recipe.for_effort(effort)
-    tables.check(chosen)
-    require_extras({target for target, numerics in chosen.export.cells() if SUPPORT[numerics, target].supported})
     task = chosen.task_with_gates()
+    stages.MAKERS[task.kind].check(chosen)
+    require_extras({target for target, numerics in chosen.export.cells() if SUPPORT[numerics, target].supported})
     here = tuple(name for name in chosen.also_evaluate if _is_here(name))
     absent = tuple(name for name in chosen.also_evaluate if name not in here)
     chosen = dataclasses.replace(chosen, also_evaluate=here)
@@ -157,7 +157,7 @@ def _cell(prepared: Prepared, target: Target, numerics: Numerics, timings: dict[
     checked = read_json(plan.graph.folder(plan.checks[target, numerics]) / "verify.json")
     timed = timings["cells"].get(f"{target} {numerics}")
     shipped = bundles.shipped_bytes(
-        artifact.size_bytes, size_bytes(learnt.tokenizer / "tokenizer.json"), learnt.labels()
+        artifact.size_bytes, bundles.tokenizer_bytes(learnt.tokenizer / "tokenizer.json"), learnt.labels()
     )
     results = gates.judge(
         prepared.task.targets,
@@ -165,6 +165,7 @@ def _cell(prepared: Prepared, target: Target, numerics: Numerics, timings: dict[
         accuracy=checked["accuracy"],
         macro_f1=checked["macro_f1"],
         span_f1=checked["span_f1"],
+        metrics=checked["metrics"],
         reference=pytorch,
         label_agreement=checked["label_agreement"],
         shipped_bytes=shipped,
@@ -186,7 +187,9 @@ def _cell(prepared: Prepared, target: Target, numerics: Numerics, timings: dict[
         accuracy=checked["accuracy"],
         macro_f1=checked["macro_f1"],
         span_f1=checked["span_f1"],
-        metrics=checked["metrics"] | {"mean_abs_logit_error": checked["mean_abs_logit_error"]},
+        metrics=checked["metrics"]
+        | {"mean_abs_logit_error": checked["mean_abs_logit_error"]}
+        | (timed.get("metrics", {}) if timed else {}),
         label_agreement=checked["label_agreement"],
         max_abs_logit_error=checked["max_abs_logit_error"],
         p50_ms=_interval(timed, "p50_ms"),
@@ -301,4 +304,4 @@ def _key(cell: Cell) -> tuple[Target, Numerics]:
 
 
 def _interval(timed: dict[str, Any] | None, name: str) -> Interval | None:
-    return Interval(**timed[name]) if timed else None
+    return Interval(**timed[name]) if timed and timed.get(name) else None

@@ -4,6 +4,7 @@ Both are one `Subject` for the stages: rows to train and to evaluate on, the siz
 figures that its surprises come to.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -11,25 +12,31 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edgewright.data import log_features, plain_text, sequence_rows, sources
-from edgewright.data.characters import Characters
+from edgewright.data import log_features, log_lines, plain_text, sequence_rows, sources
+from edgewright.data.characters import UNKNOWN, Characters
 from edgewright.data.generated import NO_ANOMALY, log_record
 from edgewright.data.log_features import BUCKETS, LogFeatures
 from edgewright.data.log_lines import ANOMALIES, LogLine
 from edgewright.data.sequence_rows import CharacterRows, LogRows, Rows
 from edgewright.data.tasks import Task
+from edgewright.data.text import REPLACEMENT
 from edgewright.data.tokenizer import Tokenizer, special_id
-from edgewright.pipeline.recipe import Recipe
+from edgewright.pipeline.examples import RAPID_ROWS
+from edgewright.pipeline.recipe import Effort, Recipe
+from edgewright.runtimes.stream import CharacterStream, LogStream, SequenceStream
 from edgewright.train.metrics import auc
 from edgewright.train.sequences import Loss, next_character, next_line
 
 LOGS = "log_lines"  # the source whose lines are read as numbers; any other is read as characters
 END = "end"  # the special that stands behind each line of a text
+GOLDEN_TEXTS, GOLDEN_CHARACTERS = 8, 16
+GOLDEN_LINES, GOLDEN_SEED = 48, 1_000_003  # no seed of a recipe gives it
+EVALUATED_ROWS: dict[Effort, int] = {"rapid": RAPID_ROWS, "quick": 2_000, "normal": 2_000}  # at most, evenly spread
 SEEDS = 10_000  # the cuts of one seed's epochs differ from those of another's
 
 
 class Subject(Protocol):
-    """reads: "characters" or "log_lines". inputs, outputs: the sizes of the model. main: the figure that chooses."""
+    """reads: what a manifest calls it. inputs, outputs: sizes of the model. main: the figure that chooses an epoch."""
 
     @property
     def reads(self) -> str: ...
@@ -46,16 +53,28 @@ class Subject(Protocol):
         """The training rows of an epoch, in rows of `length`."""
 
     def held_out(self, split: str, length: int, most: int | None) -> Rows:
-        """At most so many rows of validation or test, evenly spread."""
+        """At most so many rows of a split, evenly spread."""
 
     def figures(self, split: str, rows: Rows, surprises: NDArray[np.float64]) -> dict[str, Any]:
         """What surprises (N, T) on held-out rows come to; `main` is among them."""
 
-    def counts(self) -> dict[str, int]:
-        """Characters or lines of each split."""
+    def score(self, split: str, rows: Rows, surprises: NDArray[np.float64]) -> float:
+        """`main`, turned so that higher is better."""
+
+    def live(self, split: str, steps: SequenceStream, most: int) -> dict[str, Any]:
+        """live_bits or live_auc: the first positions of a split one by one, at most so many, as a user has them."""
 
     def sequence(self, split: str, positions: int) -> NDArray[np.float32]:
         """(T, I): the first so many inputs of a split, one after the other as they came; fewer where it is shorter."""
+
+    def baselines(self, length: int, effort: Effort) -> list[tuple[str, dict[str, Any], str]]:
+        """What one would have without a model: name, figures on the evaluated rows of test, and a note."""
+
+    def stream(self, steps: SequenceStream) -> CharacterStream | LogStream:
+        """What a user of a bundle has."""
+
+    def golden_texts(self, texts: Sequence[str]) -> list[str]:
+        """What golden vectors are made of; `texts` were written for this project."""
 
 
 def subject_of(recipe: Recipe, task: Task, tokenizer: Tokenizer | None) -> Subject:
@@ -70,9 +89,14 @@ def reads_characters(task: Task) -> bool:
 
 
 def text_lines(source: sources.Source, split: str) -> list[str]:
-    """The lines of a split as one would have written them; only the English training parts differ from that."""
+    """The lines of a split as one would have written them.
+
+    In English, "<unk>" stands for a rare word that is missing: it becomes a character that no vocabulary has.
+    """
     found = plain_text.lines(source, split)
-    return [plain_text.natural(line) for line in found] if source.language == "en" else found
+    if source.language != "en":
+        return found
+    return [plain_text.natural(line).replace("<unk>", REPLACEMENT) for line in found]
 
 
 @dataclass(frozen=True)
@@ -105,10 +129,32 @@ class Text:
 
     def figures(self, split: str, rows: Rows, surprises: NDArray[np.float64]) -> dict[str, Any]:
         bits = sequence_rows.bits(surprises, rows.counted(slice(None)))
-        return {"bits": bits, "perplexity": 2**bits, "positions": int(rows.counted(slice(None)).sum())}
+        counted = rows.counted(slice(None))
+        unknown = int((rows.targets(slice(None)) == UNKNOWN).sum())
+        return {"bits": bits, "perplexity": 2**bits, "positions": int(counted.sum()), "unknown_characters": unknown}
 
-    def counts(self) -> dict[str, int]:
-        return {split: len(self.ids(split)) for split in sources.GENERATED_SPLITS}
+    def score(self, split: str, rows: Rows, surprises: NDArray[np.float64]) -> float:
+        return -sequence_rows.bits(surprises, rows.counted(slice(None)))
+
+    def live(self, split: str, steps: SequenceStream, most: int) -> dict[str, Any]:
+        ids = self.ids(split)[: most + 1]
+        outputs = steps.steps(sequence_rows.one_hot(ids[:-1], self.inputs))
+        rows = CharacterRows(plain_text.Windows(ids[None, :-1], ids[None, 1:]), self.inputs)
+        found = sequence_rows.bits(rows.surprises(outputs[None], slice(None)), rows.counted(slice(None)))
+        return {"live_bits": found, "live_positions": len(ids) - 1}
+
+    def baselines(self, length: int, effort: Effort) -> list[tuple[str, dict[str, Any], str]]:
+        rows = self.held_out("test", length, EVALUATED_ROWS[effort])
+        assert isinstance(rows, CharacterRows)
+        surprises = pair_surprises(self.ids("train"), rows.windows, self.inputs)
+        note = "how often a character follows another in the training text, each once more than seen"
+        return [("pairs of characters", self.figures("test", rows, surprises), note)]
+
+    def stream(self, steps: SequenceStream) -> CharacterStream:
+        return CharacterStream(steps, self.tokenizer)
+
+    def golden_texts(self, texts: Sequence[str]) -> list[str]:
+        return [text[:GOLDEN_CHARACTERS] for text in texts if len(text) >= GOLDEN_CHARACTERS][:GOLDEN_TEXTS]
 
     def sequence(self, split: str, positions: int) -> NDArray[np.float32]:
         return sequence_rows.one_hot(self.ids(split)[:positions], self.inputs)
@@ -159,9 +205,19 @@ class Logs:
         lines = self.lines(split)
         return areas(lines, sequence_rows.by_line(surprises, rows.windows.lines, len(lines)))
 
-    def counts(self) -> dict[str, int]:
-        made = sources.generated_splits(sources.find(LOGS), self.count, self.seed)
-        return {split: len(lines) for split, lines in made.items()}
+    def score(self, split: str, rows: Rows, surprises: NDArray[np.float64]) -> float:
+        return float(self.figures(split, rows, surprises)["auc"] or 0.0)
+
+    def live(self, split: str, steps: SequenceStream, most: int) -> dict[str, Any]:
+        lines, stream = self.lines(split)[:most], self.stream(steps)
+        scores = np.array([stream.score(line.text) for line in lines])
+        return {"live_auc": areas(lines, scores)["auc"], "live_positions": len(lines)}
+
+    def stream(self, steps: SequenceStream) -> LogStream:
+        return LogStream(steps, BUCKETS)
+
+    def golden_texts(self, texts: Sequence[str]) -> list[str]:
+        return ["\n".join(line.text for line in log_lines.generate(GOLDEN_LINES, GOLDEN_SEED, anomalies=True))]
 
     def sequence(self, split: str, positions: int) -> NDArray[np.float32]:
         return self.features(split).values[:positions]
@@ -174,14 +230,15 @@ class Logs:
             self._features[split] = log_features.features(line.text for line in self.lines(split))
         return self._features[split]
 
-    def alone(self, split: str, rows: Rows) -> dict[str, Any]:
-        """The figures of `scores_alone`, the baseline without a model, on the lines of the same rows."""
+    def baselines(self, length: int, effort: Effort) -> list[tuple[str, dict[str, Any], str]]:
+        rows = self.held_out("test", length, EVALUATED_ROWS[effort])
         assert isinstance(rows, LogRows)
-        scores = log_features.scores_alone(self.features(split), self.features("train"))
-        held = np.full(len(scores), np.nan)
+        scores = log_features.scores_alone(self.features("test"), self.features("train"))
         kept = rows.windows.lines[rows.windows.lines >= 0]
+        held = np.full(len(scores), np.nan)
         held[kept] = scores[kept]
-        return areas(self.lines(split), held)
+        note = "how rare the template of a line is, and how unusual its numbers are for it"
+        return [("each line alone", areas(self.lines("test"), held), note)]
 
     @cached_property
     def _features(self) -> dict[str, LogFeatures]:
@@ -207,3 +264,11 @@ def areas(lines: list[LogLine], scores: NDArray[np.float64]) -> dict[str, Any]:
         "lines": int(here.sum()),
         "anomalous": int((here & (kinds != NO_ANOMALY)).sum()),
     }
+
+
+def pair_surprises(training: NDArray[np.int32], windows: plain_text.Windows, size: int) -> NDArray[np.float64]:
+    """(N, T) nats: of each target after the character before it, by the counts of pairs in `training`, each plus 1."""
+    pairs = training[:-1].astype(np.int64) * size + training[1:]
+    counts = np.bincount(pairs, minlength=size * size).reshape(size, size)
+    shares = (counts + 1) / (counts.sum(axis=1, keepdims=True) + size)
+    return np.where(windows.targets <= UNKNOWN, 0.0, -np.log(shares[windows.inputs, windows.targets]))

@@ -16,73 +16,64 @@ from edgewright.benchmarks.record import GateResult
 from edgewright.benchmarks.reports.run_report import Details
 from edgewright.compress.numerics import Numerics, Target
 from edgewright.compress.quantize import quantize
-from edgewright.data import log_lines, sources
+from edgewright.data import plain_text, sources
 from edgewright.data import tokenizer as tokenizers
 from edgewright.data.files import read_json, write_json
-from edgewright.data.sequence_rows import Rows, evenly
 from edgewright.data.tasks import Task
 from edgewright.export import bundle as bundles
 from edgewright.export import export
 from edgewright.export.artifact import SUFFIX, Metadata, to_json
 from edgewright.export.bundle import Content, Shipped
-from edgewright.models import MODELS, checkpoint
+from edgewright.models import checkpoint
 from edgewright.pipeline import learn, sequence_tables
-from edgewright.pipeline.cells import VERSIONS, Learnt
+from edgewright.pipeline.cells import VERSIONS, Learnt, data_json
 from edgewright.pipeline.graph import library_version
 from edgewright.pipeline.progress import Reporter
 from edgewright.pipeline.recipe import Effort, Recipe
-from edgewright.pipeline.sequence_data import Logs, Subject, Text, reads_characters, subject_of
+from edgewright.pipeline.sequence_data import EVALUATED_ROWS, Subject, reads_characters, subject_of
+from edgewright.pipeline.tables import family_of
 from edgewright.runtimes import Runner, load
 from edgewright.runtimes import bundle as reader
 from edgewright.runtimes.bundle import Golden
 from edgewright.runtimes.pytorch import PyTorchRunner
-from edgewright.runtimes.stream import CharacterStream, LogStream, SequenceStream
+from edgewright.runtimes.stream import SequenceStream
 from edgewright.train import sequences as training
 
 VALIDATION_ROWS = 1_000
-EVALUATED_ROWS: dict[Effort, int] = {"rapid": 200, "quick": 2_000, "normal": 2_000}
 LIVE_POSITIONS: dict[Effort, int] = {"rapid": 2_000, "quick": 20_000, "normal": 20_000}
 CHUNK = 64  # rows whose outputs are held at once
-GOLDEN_TEXTS, GOLDEN_CHARACTERS = 8, 16
-GOLDEN_LINES = 24
 WORST = 10
 
 
 def make_data(recipe: Recipe, task: Task, folder: Path) -> None:
-    """data.json: positions of each split, fingerprint."""
+    """data.json: lines of each split, fingerprint."""
     source = sources.find(task.source)
-    if task.source == "log_lines":
-        rows = Logs(recipe.data.count, recipe.data.seed).counts()
+    if reads_characters(task):
+        rows = {split: len(plain_text.lines(source, split)) for split in sources.GENERATED_SPLITS}
     else:
-        rows = sequence_tables.character_counts(source)
+        made = sources.generated_splits(source, recipe.data.count, recipe.data.seed)
+        rows = {split: len(lines) for split, lines in made.items()}
     fingerprint = sources.fingerprint(source, recipe.data.count, recipe.data.seed)
     write_json(folder / "data.json", {"labels": [], "rows": rows, "fingerprint": fingerprint, "leaks": 0})
 
 
 def make_tokenizer(recipe: Recipe, task: Task, folder: Path) -> None:
-    """tokenizer.json, learnt from the training text; nothing where log lines are read."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """tokenizer.json, learnt from the training text; an empty folder where log lines are read."""
     if reads_characters(task):
-        tokenizers.save(sequence_tables.build_tokenizer(recipe, task), folder / "tokenizer.json")
+        tokenizers.save(sequence_tables.build_tokenizer(recipe), folder / "tokenizer.json")
 
 
 def make_model(
     recipe: Recipe, task: Task, seed: int, data: Path, tokenizer: Path, folder: Path, kept: Path, reporter: Reporter
 ) -> None:
     """model.safetensors of the best epoch, and history.json. `kept` holds the state of an interrupted training."""
-    subject = subject_of(recipe, task, read_tokenizer(tokenizer))
+    subject = subject_in(recipe, task, tokenizer)
     config = sequence_tables.train_config(recipe, seed)
-    family = sequence_tables.family_of(recipe)
-    settings = sequence_tables.model_settings(recipe)
-    torch.manual_seed(seed)
-    model = MODELS[family].module(
-        MODELS[family].config(input_size=subject.inputs, output_size=subject.outputs, **settings)
-    )
+    model = sequence_tables.build_model(recipe, subject, seed)
     validation = subject.held_out("validation", recipe.export.lengths[-1], VALIDATION_ROWS)
 
     def score(model: torch.nn.Module) -> float:
-        surprises = training.surprises_of(model, validation)
-        return oriented(subject, subject.figures("validation", validation, surprises))
+        return subject.score("validation", validation, training.surprises_of(model, validation))
 
     with reporter.bar(f"train, seed {seed}", config.epochs) as bar:
         trained = training.train(
@@ -94,7 +85,7 @@ def make_model(
             kept,
             lambda done, _, note: bar.update(done, note),
         )
-    checkpoint.save_model(model, family, folder / "model.safetensors")
+    checkpoint.save_model(model, family_of(recipe), folder / "model.safetensors")
     write_json(
         folder / "history.json",
         {
@@ -117,7 +108,7 @@ def make_reference(
     reporter: Reporter,
 ) -> None:
     """The seed with the best validation score: its weights, and reference.json with its figures on test."""
-    subject = subject_of(recipe, task, read_tokenizer(tokenizer))
+    subject = subject_in(recipe, task, tokenizer)
     histories = {seed: read_json(path / "history.json") for seed, path in models.items()}
     chosen = max(histories, key=lambda seed: float(histories[seed]["best_score"]))
     test = subject.held_out("test", recipe.export.lengths[-1], EVALUATED_ROWS[effort])
@@ -127,22 +118,21 @@ def make_reference(
         model = checkpoint.load_model(path / "model.safetensors")
         found[seed] = subject.figures("test", test, training.surprises_of(model, test))
     best = checkpoint.load_model(models[chosen] / "model.safetensors")
-    checkpoint.save_model(best, sequence_tables.family_of(recipe), folder / "model.safetensors")
+    checkpoint.save_model(best, family_of(recipe), folder / "model.safetensors")
     write_json(
         folder / "reference.json",
         {
             "seed": chosen,
             "validation": {seed: abs(history["best_score"]) for seed, history in histories.items()},
             "test": {seed: figures[subject.main] for seed, figures in found.items()},
-            "figures": found[chosen] | live(subject, PyTorchRunner(best), "test", LIVE_POSITIONS[effort]),
-            "alone": subject.alone("test", test) if isinstance(subject, Logs) else None,
+            "figures": found[chosen] | subject.live("test", _steps(best, PyTorchRunner(best)), LIVE_POSITIONS[effort]),
         },
     )
 
 
 def make_artifact(recipe: Recipe, task: Task, target: Target, numerics: Numerics, learnt: Learnt, folder: Path) -> None:
     """bundle/ with this one artifact, and artifact.json."""
-    subject = subject_of(recipe, task, read_tokenizer(learnt.tokenizer))
+    subject = subject_in(recipe, task, learnt.tokenizer)
     model = learnt.model()
     path = folder / f"{target}-{numerics}{SUFFIX[target]}"
     calibration: list[tuple[np.ndarray, ...]] = []
@@ -161,10 +151,9 @@ def make_artifact(recipe: Recipe, task: Task, target: Target, numerics: Numerics
     methods = model.methods(recipe.export.lengths)
     artifact = export(target, quantize(model, numerics), methods, path, calibration, metadata)
 
-    golden = golden_vectors(subject, PyTorchRunner(model))
-    stream = stream_over(subject, load(target, path))
-    errors = [np.abs(stream.replay(one.text)[1] - np.array(one.logits)).max() for one in golden]
-    error = float(max(errors))
+    stream = subject.stream(_steps(model, load(target, path)))
+    golden = golden_vectors(subject, model)
+    error = max(float(np.abs(stream.replay(one.text)[1] - np.array(one.logits)).max()) for one in golden)
     bundles.write(bundle_content(recipe, task, learnt, [Shipped(artifact, error)]), folder / "bundle")
     write_json(folder / "artifact.json", to_json(artifact) | {"golden_max_abs_logit_error": error})
 
@@ -185,7 +174,7 @@ def verify(
     The artifact's steps are compared with PyTorch's whole sequence, its whole sequences with its own steps, and the
     evaluation rows go through `forward`. `live` figures are of the steps alone, with the state that they carry.
     """
-    subject = subject_of(recipe, task, read_tokenizer(learnt.tokenizer))
+    subject = subject_in(recipe, task, learnt.tokenizer)
     opened = reader.read(made / "bundle")
     runner = opened.runner(opened.artifact(target, numerics))
     model, lengths = learnt.model(), recipe.export.lengths
@@ -193,7 +182,8 @@ def verify(
     proof = subject.sequence("test", sequence_parity.PROVED_STEPS)
     with torch.inference_mode():
         whole = model(torch.from_numpy(proof[None]))[0].numpy()
-    parity = sequence_parity.compare(raw_stream(subject, runner, model), proof, whole, lengths)
+    steps = _steps(model, runner)
+    parity = sequence_parity.compare(steps, proof, whole, lengths)
 
     test = subject.held_out("test", lengths[-1], EVALUATED_ROWS[effort])
     surprises, errors, agreed, positions, total = [], [], 0, 0, 0.0
@@ -219,7 +209,7 @@ def verify(
             "macro_f1": None,
             "span_f1": None,
             "metrics": figures
-            | live(subject, runner, "test", LIVE_POSITIONS[effort])
+            | subject.live("test", steps, LIVE_POSITIONS[effort])
             | {
                 "max_step_error": parity.step_error,
                 "bucket_step_errors": {str(length): one for length, one in parity.bucket_errors.items()},
@@ -245,16 +235,69 @@ def parity_gates(parity: sequence_parity.Parity, numerics: Numerics) -> list[Gat
     return [GateResult(name, bound, value, "pass" if value <= bound else "fail") for name, bound, value in measured]
 
 
-def live(subject: Subject, runner: Runner, split: str, positions: int) -> dict[str, Any]:
-    """live_bits or live_auc: one position after the other through `step`, as a user has it, at most so many."""
-    if isinstance(subject, Logs):
-        stream = stream_over(subject, runner)
-        assert isinstance(stream, LogStream)
-        lines = subject.lines(split)[:positions]
-        scores = np.array([stream.score(line.text) for line in lines])
-        return {"live_auc": sequence_tables.areas(lines, scores)["auc"], "live_lines": len(lines)}
-    assert isinstance(subject, Text)
-    stream = raw_stream(subject, runner, None)
-    ids = subject.ids(split)[: positions + 1]
-    outputs = stream.steps(subject.sequence(split, positions + 1)[:-1])
-    return {"live_bits": sequence_tables.bits_of(outputs, ids[1:]), "live_characters": len(ids) - 1}
+def golden_vectors(subject: Subject, model: Any) -> list[Golden]:
+    """What the float model says of texts that were written for this project, and of generated log lines."""
+    stream = subject.stream(_steps(model, PyTorchRunner(model)))
+    vectors = []
+    for text in subject.golden_texts(learn.golden_texts()):
+        ids, outputs = stream.replay(text)
+        vectors.append(Golden(text, ids, outputs.round(6).astype(float).tolist(), []))
+    return vectors
+
+
+def bundle_content(
+    recipe: Recipe,
+    task: Task,
+    learnt: Learnt,
+    shipped: Sequence[Shipped],
+    gates: Sequence[dict[str, Any]] = (),
+    measurements: Sequence[dict[str, Any]] = (),
+) -> Content:
+    """A bundle of these artifacts, with everything that the manifest says about where they come from."""
+    subject, model = subject_in(recipe, task, learnt.tokenizer), learnt.model()
+    tokenizer = learnt.tokenizer / "tokenizer.json"
+    return Content(
+        name=recipe.name,
+        description=recipe.description,
+        task={"name": task.name, "kind": task.kind, "labels": [], "reject_label": None},
+        methods=model.methods(recipe.export.lengths),
+        postprocess={
+            "decoding": "sequence",
+            "reads": subject.reads,
+            "temperature": 1.0,
+            "threshold": None,
+            "windows": "state",
+        },
+        data=data_json(task, read_json(learnt.data / "data.json")["fingerprint"]),
+        seeds=[learnt.figures()["seed"]],
+        versions={name: library_version(name) for name in VERSIONS},
+        gates=gates,
+        measurements=measurements,
+        tokenizer=tokenizer if tokenizer.exists() else None,
+        reference=learnt.reference / "model.safetensors",
+        golden=golden_vectors(subject, model),
+        shipped=shipped,
+    )
+
+
+def details(
+    recipe: Recipe,
+    task: Task,
+    effort: Effort,
+    learnt: Learnt,
+    checks: dict[tuple[Target, Numerics], Path],
+    shown: tuple[Target, Numerics],
+) -> Details:
+    """Nothing beyond the record: a sequence has no labels that could be confused."""
+    return Details(())
+
+
+def subject_in(recipe: Recipe, task: Task, tokenizer: Path) -> Subject:
+    """What the task reads; `tokenizer` is the folder of that stage."""
+    path = tokenizer / "tokenizer.json"
+    return subject_of(recipe, task, tokenizers.load(path) if path.exists() else None)
+
+
+def _steps(model: Any, runner: Runner) -> SequenceStream:
+    """The model's steps in a runtime, or in PyTorch."""
+    return SequenceStream(runner, [(1, model.config.hidden_size)] * 2)

@@ -11,7 +11,7 @@ from edgewright.compress.numerics import SUPPORT, Numerics, Target
 from edgewright.data import sources
 from edgewright.data.tasks import Task
 from edgewright.export.bundle import Content
-from edgewright.pipeline import cells, examples, learn, tables, timing
+from edgewright.pipeline import cells, examples, learn, sequence_tables, sequence_timing, sequences, tables, timing
 from edgewright.pipeline.cells import Learnt
 from edgewright.pipeline.details import label_details
 from edgewright.pipeline.graph import Graph, Stage, folder_of
@@ -28,6 +28,7 @@ LIBRARIES: dict[Target, tuple[str, ...]] = {
 }
 _DATA = ("edgewright.data",)
 _PREDICT = ("edgewright.runtimes", "edgewright.data")
+_CHECKS = ("benchmarks.accuracy", "benchmarks.parity", "benchmarks.sequence_parity")
 _TIMING = tuple(
     f"edgewright.benchmarks.{name}"
     for name in (
@@ -42,7 +43,7 @@ class Makers:
     """What makes the results for a kind of task; each takes what the function for labels takes.
 
     The first eight fill the folders of the stages. pytorch: the float model's figures, as a baseline. content: the
-    bundle of the shipped cells. details: what the page shows beyond the record.
+    bundle of the shipped cells. details: what the page shows beyond the record. check: refuses a wrong recipe.
     """
 
     data: Callable[..., None]
@@ -56,6 +57,8 @@ class Makers:
     pytorch: Callable[..., Baseline]
     content: Callable[..., Content]
     details: Callable[..., Details]
+    check: Callable[[Recipe], None]
+    code: tuple[str, ...]  # the modules that these are in, those of cells apart
 
 
 LABELS = Makers(
@@ -70,8 +73,25 @@ LABELS = Makers(
     timing.pytorch_baseline,
     cells.bundle_content,
     label_details,
+    tables.check,
+    ("edgewright.pipeline.learn",),
 )
-MAKERS: dict[str, Makers] = {"single_label": LABELS, "tags": LABELS}
+SEQUENCES = Makers(
+    sequences.make_data,
+    sequences.make_tokenizer,
+    sequences.make_model,
+    sequences.make_reference,
+    sequences.make_artifact,
+    sequences.verify,
+    sequence_timing.make_baselines,
+    sequence_timing.make_timings,
+    sequence_timing.pytorch_baseline,
+    sequences.bundle_content,
+    sequences.details,
+    sequence_tables.check,
+    ("edgewright.pipeline.sequences", "edgewright.pipeline.sequence_data", "edgewright.pipeline.sequence_tables"),
+)
+MAKERS: dict[str, Makers] = {"single_label": LABELS, "tags": LABELS, "sequence": SEQUENCES}
 
 
 @dataclass(frozen=True)
@@ -147,7 +167,7 @@ def build(recipe: Recipe, task: Task, effort: Effort, build_folder: Path, report
         ),
         after=(data, tokenizer, *trained.values()),
         settings=evaluated | lengths,
-        code=("edgewright.pipeline.learn", "edgewright.train", *_PREDICT),
+        code=(*made_by.code, "edgewright.train", *_PREDICT),
         libraries=("torch",),
     )
     learnt = Learnt(folder(data), folder(tokenizer), folder(reference))
@@ -165,6 +185,7 @@ def build(recipe: Recipe, task: Task, effort: Effort, build_folder: Path, report
                 "edgewright.export",
                 "edgewright.compress.quantize",
                 "edgewright.pipeline.cells",
+                *(module for module in made_by.code if made_by is not LABELS),
                 "edgewright.runtimes",
             ),
             libraries=LIBRARIES[target],
@@ -176,7 +197,7 @@ def build(recipe: Recipe, task: Task, effort: Effort, build_folder: Path, report
             lambda to, _: made_by.verify(recipe, task, effort, target, numerics, learnt, folder(made), to, reporter),
             after=(*base, made),
             settings=evaluated,
-            code=("edgewright.benchmarks.accuracy", "edgewright.benchmarks.parity", "edgewright.train.metrics"),
+            code=tuple(f"edgewright.{name}" for name in (*_CHECKS, "train.metrics")),
         )
 
     wanted = [cell for cell in recipe.export.cells() if SUPPORT[cell[1], cell[0]].supported]

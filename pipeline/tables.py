@@ -22,14 +22,14 @@ from edgewright.train import parameters
 from edgewright.train.trainer import TrainConfig
 
 # Fields of a family's config that follow from the tokenizer and the labels: no recipe sets them.
-DERIVED = ("vocab_size", "features", "classes")
+DERIVED = ("vocab_size", "features", "classes", "input_size", "output_size")
 
 # The one family that takes `pretrained`, and the only field of its config that is not in the files
 PRETRAINED_FAMILY = "encoder"
 FREE = ("dropout",)
 
-# What a model that writes text is begun with and stops at (docs/tokenizer.md, section 4)
-SPECIALS = ("start", "end")
+# What a model that writes text is begun with and stops at (docs/tokenizer.md, section 4), by the kind of task
+SPECIALS: dict[str, tuple[str, ...]] = {"generation": ("start", "end"), "sequence": ("end",)}
 
 LEARN: dict[str, Callable[..., Tokenizer]] = {
     "wordpiece": wordpiece.train,
@@ -44,6 +44,7 @@ class HashedNgramsTable:
     buckets: Annotated[int, Field(ge=1)] = 20_000
     features: Annotated[int, Field(ge=2)] = 16
     ngrams: tuple[int, ...] = (3, 4)
+    shapes: bool = False  # a feature of each word says where it has capitals and digits; needs lowercase = false
     lowercase: bool = True
     strip_marks: bool = True
     window_stride: int | None = None  # read long texts in windows of the largest bucket; None cuts them
@@ -110,18 +111,20 @@ def build_tokenizer(recipe: Recipe, texts: Iterable[str]) -> Tokenizer:
     normalisation = Normalisation(lowercase=table.lowercase, strip_marks=table.strip_marks)
     try:
         if isinstance(table, HashedNgramsTable):
-            return HashedNgrams(table.buckets, table.features, table.ngrams, normalisation, longest, window)
-        specials = SPECIALS if recipe.task_with_gates().kind == "generation" else ()
+            return HashedNgrams(
+                table.buckets, table.features, table.ngrams, normalisation, longest, window, table.shapes
+            )
+        specials = SPECIALS.get(recipe.task_with_gates().kind, ())
         return LEARN[table.kind](texts, table.vocab_size, table.min_frequency, normalisation, longest, window, specials)
     except ValueError as error:
         raise UsageError(f"{recipe.path}: [tokenizer]: {error}") from error
 
 
 def family_of(recipe: Recipe) -> str:
-    """The model family, checked to fit the tokenizer.
+    """The model family, checked to fit the task and the tokenizer.
 
     Raises:
-        UsageError: unknown family or key, or one whose graph does not take this tokenizer's ids.
+        UsageError: unknown family or key, or one of another kind of task, or that does not take this tokenizer's ids.
     """
     name = recipe.model.get("family")
     if name not in MODELS:
@@ -133,8 +136,9 @@ def family_of(recipe: Recipe) -> str:
         given_by_files = [field.name for field in fields(family.config) if field.name not in FREE]
         _refuse(given, given_by_files, recipe, "[model]", "the pretrained model")
     refuse_unknown(given, family.config, recipe.path, "[model]")
-    kind = tokenizer_table(recipe).kind
-    if kind not in family.tokenizers:
+    if family.kind != (asked := recipe.task_with_gates().kind):
+        raise UsageError(f"{recipe.path}: [model]: {name} learns tasks of kind '{family.kind}', not '{asked}'")
+    if family.tokenizers and (kind := tokenizer_table(recipe).kind) not in family.tokenizers:
         raise UsageError(
             f"{recipe.path}: [model]: {name} takes the ids of {' or '.join(family.tokenizers)}, not of {kind}"
         )

@@ -146,8 +146,9 @@ def make_baselines(
 
 
 def linear_baselines(folder: Path, timings: dict[str, Any]) -> list[Baseline]:
-    """What make_baselines left in `folder`, with its latency."""
-    return [
+    """What make_baselines left in `folder`, with its latency where it is a peer."""
+    found = read_json(folder / "baselines.json")
+    return [Baseline(**entry) for entry in found if "peer" not in entry] + [
         Baseline(
             name=PEERS[entry["peer"]].title,
             accuracy=entry["accuracy"],
@@ -156,7 +157,8 @@ def linear_baselines(folder: Path, timings: dict[str, Any]) -> list[Baseline]:
             text_to_label_p50_ms=Interval(**timings["baselines"][entry["peer"]]),
             note="scikit-learn; size = vocabulary text + float32 weights",
         )
-        for entry in read_json(folder / "baselines.json")
+        for entry in found
+        if "peer" in entry
     ]
 
 

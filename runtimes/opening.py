@@ -37,6 +37,11 @@ def open_predictor(
         UsageError: no such bundle, runtime or numerics, or the bundle's task is of another kind.
     """
     opened = opened_bundle(bundle)
+    if opened.kind == "sequence":
+        raise UsageError(
+            f"{opened.path}: a bundle of kind 'sequence' is read position by position: "
+            "open it with edgewright.runtimes.stream.open_stream"
+        )
     if opened.kind == "tags":
         return open_entities(opened, runtime, numerics, threads, on_prediction)
     return open_classifier(opened, runtime, numerics, threads, on_prediction)

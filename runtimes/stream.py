@@ -17,8 +17,7 @@ from edgewright.data.sampling import PADDING, Sampling, allowed, choose, streams
 from edgewright.data.sequence_rows import line_inputs, line_outputs, line_surprise, one_hot
 from edgewright.data.tokenizer import special_id
 from edgewright.errors import DamagedFileError, UsageError
-from edgewright.runtimes import Runner
-from edgewright.runtimes import opening
+from edgewright.runtimes import Runner, opening
 from edgewright.runtimes.bundle import Bundle
 
 MOST_THREADS = 10_000  # whose state is kept; the one that was silent longest is forgotten first

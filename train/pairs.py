@@ -32,6 +32,7 @@ class PairsConfig:
     """The [train] table of a recipe that trains on pairs."""
 
     epochs: Annotated[int, Field(ge=1)] = 12
+    rows: Annotated[int | None, Field(ge=1)] = None  # at most so many training pairs; whoever loads them keeps to it
     batch_size: Annotated[int, Field(ge=1)] = 64
     learning_rate: Annotated[float, Field(gt=0)] = 2e-3
     weight_decay: Annotated[float, Field(ge=0)] = 0.01

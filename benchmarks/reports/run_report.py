@@ -18,7 +18,7 @@ from rich.text import Text
 
 from edgewright.benchmarks.record import Cell, GateResult, Interval, RunRecord, Verdict
 from edgewright.benchmarks.reports import plots
-from edgewright.benchmarks.reports.scores import SCORES, share
+from edgewright.benchmarks.reports.scores import Score, scores_of, share
 from edgewright.train import metrics
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -71,7 +71,7 @@ def console(record: RunRecord) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in ("target", "numerics"):
         table.add_column(name, no_wrap=True)
-    main = SCORES[record.kind][0]
+    main = scores_of(record)[0]
     for name in ("shipped", main.title, "agreement"):
         table.add_column(name, justify="right", no_wrap=True)
     for name in ("p50 [95 %]", "load"):
@@ -240,8 +240,8 @@ def _context(record: RunRecord) -> dict[str, Any]:
         "gates_passed": [(cell, gate) for cell, gate in gates if gate.verdict == "pass"],
         "gates_not_passed": [(cell, gate) for cell, gate in gates if gate.verdict != "pass"],
         "loosened": [(cell, gate) for cell, gate in gates if gate.loosened],
-        "scores": SCORES[record.kind],
-        "most_accurate": _best(passing, record.kind),
+        "scores": scores_of(record),
+        "most_accurate": _best(passing, scores_of(record)[0]),
         "smallest": min((c for c in passing if c.shipped_bytes is not None), key=_shipped, default=None),
         "fastest": min(timed, key=_p50, default=None),
         "noisy": [cell for cell in cells if cell.timing is not None and not cell.timing.quiet],
@@ -291,7 +291,7 @@ def _text_plot(record: RunRecord, width: int) -> str:
 
 
 def _size_plot(record: RunRecord, width: int) -> str:
-    main = SCORES[record.kind][0]
+    main = scores_of(record)[0]
     points = [
         plots.Point(f"{cell.target} {cell.numerics}", cell.target, cell.shipped_bytes / 1e6, value)
         for cell in made(record)
@@ -345,11 +345,10 @@ def _confused_classes(counts: np.ndarray, labels: Sequence[str]) -> list[int]:
     return sorted(chosen, key=lambda i: labels[i])
 
 
-def _best(cells: list[Cell], kind: str) -> Cell | None:
-    """The cell with the best main score: the lowest perplexity, the highest of any other."""
-    main = SCORES[kind][0]
+def _best(cells: list[Cell], main: Score) -> Cell | None:
+    """The cell with the best main score."""
     found = [(value, cell) for cell in cells if (value := main.of(cell)) is not None]
-    best = min if kind == "generation" else max
+    best = min if main.lowest else max
     return best(found, key=lambda one: one[0])[1] if found else None
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from edgewright.benchmarks.record import Baseline, Cell
+from edgewright.benchmarks.record import Baseline, Cell, RunRecord
 
 Judged = Cell | Baseline
 
@@ -17,11 +17,15 @@ def share(value: float | None) -> str:
 
 @dataclass(frozen=True)
 class Score:
-    """title: the heading of its column. of: its value, None where it was not measured. shown: how it is written."""
+    """title: the heading of its column. of: its value, None where it was not measured. shown: how it is written.
+
+    lowest: whether the lowest is the best.
+    """
 
     title: str
     of: Callable[[Judged], float | None]
     shown: Callable[[float | None], str] = share
+    lowest: bool = False
 
     def text(self, judged: Judged) -> str:
         return self.shown(self.of(judged))
@@ -43,8 +47,20 @@ SCORES: dict[str, tuple[Score, ...]] = {
         Score("word accuracy", lambda one: one.accuracy),
     ),
     "generation": (
-        Score("perplexity", _metric("perplexity"), _plain),
+        Score("perplexity", _metric("perplexity"), _plain, lowest=True),
         Score("replies equal", _metric("equal_replies")),
     ),
-    "sequence": (Score("AUC", _metric("auc"), _plain), Score("bits", _metric("bits"), _plain)),
+    "sequence": (
+        Score("bits a character", _metric("bits"), _plain, lowest=True),
+        Score("perplexity", _metric("perplexity"), _plain, lowest=True),
+        Score("AUC", _metric("auc")),
+        Score("AUC, line by line", _metric("live_auc")),
+    ),
 }
+
+
+def scores_of(record: RunRecord) -> tuple[Score, ...]:
+    """The scores of the record's kind that one of its cells or baselines has; all where none has any."""
+    judged: tuple[Judged, ...] = (*record.cells, *record.baselines)
+    found = tuple(score for score in SCORES[record.kind] if any(score.of(one) is not None for one in judged))
+    return found or SCORES[record.kind]

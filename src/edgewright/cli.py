@@ -2,18 +2,34 @@
 
 import json
 import logging
-import os
 import sys
 import warnings
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 import edgewright
+from edgewright import cli_bench, cli_data
 from edgewright import cli_output as show
-from edgewright.errors import DataError, EdgewrightError, UsageError
+from edgewright.cli_options import (
+    BUILD,
+    AllowInconclusive,
+    BuildOption,
+    BundleArgument,
+    EffortOption,
+    Json,
+    OutOption,
+    RecipeArgument,
+    RuntimeOption,
+    TextArgument,
+    exit_code,
+    exit_with,
+    new_reporter,
+    prepared_run,
+)
+from edgewright.errors import DataError, EdgewrightError
 
 app = typer.Typer(
     help="Small text models for phones: train, compress, export, verify, time and ship.",
@@ -22,23 +38,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-data_app = typer.Typer(help="Data sets: what there is, where it comes from, what is in it.", no_args_is_help=True)
-app.add_typer(data_app, name="data")
 demo_app = typer.Typer(help="Models at work, without data or training.", no_args_is_help=True)
 app.add_typer(demo_app, name="demo")
-
-RecipeArgument = Annotated[str, typer.Argument(metavar="RECIPE", help="a .toml file, or the name of a packaged recipe")]
-BundleArgument = Annotated[str, typer.Argument(metavar="BUNDLE", help="a folder, or the name of a zoo bundle")]
-Json = Annotated[bool, typer.Option("--json", help="print JSON on stdout")]
-EffortOption = Annotated[str, typer.Option("--effort", help="rapid, quick or normal")]
-BuildOption = Annotated[Path, typer.Option("--build", help="where the results of stages are kept")]
-OutOption = Annotated[Path, typer.Option("--out", help="where the result is written")]
-RuntimeOption = Annotated[str, typer.Option("--runtime", help="all, executorch, litert, coreml or onnx")]
-TextArgument = Annotated[str | None, typer.Argument(metavar="[TEXT]", help="without it, one text a line from stdin")]
-MaxRatio = Annotated[float, typer.Option("--max-ratio", min=1.0, help="allowed: so many times as slow")]
-MinDelta = Annotated[float, typer.Option("--min-delta-us", min=0.0, help="a smaller change in µs is no regression")]
-AllowInconclusive = Annotated[bool, typer.Option("--allow-inconclusive", help="exit 0 where it was too noisy")]
-BUILD = Path("build")
+app.add_typer(cli_data.app, name="data")
+app.add_typer(cli_bench.app)
 
 
 @app.command()
@@ -59,7 +62,7 @@ def run(
     from edgewright.benchmarks.reports import run_report
     from edgewright.pipeline import run as runs
 
-    prepared, reporter = _prepare(recipe, effort, build)
+    prepared, reporter = prepared_run(recipe, effort, build)
     if plan:
         steps = prepared.plan.graph.plan(start)
         rows = [{"stage": s.stage.name, "cached": s.cached, "reason": s.reason} for s in steps]
@@ -77,7 +80,7 @@ def run(
         print(
             f"\nverdict: {record.verdict}\nbundle: {record.bundle or 'none: no cell may ship'}\nreport: {record.report}"
         )
-    _exit(_code(record.verdict, allow_inconclusive))
+    exit_with(exit_code(record.verdict, allow_inconclusive))
 
 
 @app.command()
@@ -94,7 +97,7 @@ def train(
     """
     from edgewright.pipeline import commands
 
-    prepared, reporter = _prepare(recipe, effort, build)
+    prepared, reporter = prepared_run(recipe, effort, build)
     answer = commands.train(prepared, out, reporter)
     if prepared.plan.graph.follower:
         return
@@ -112,7 +115,7 @@ def export(
     """Write every artifact that a recipe names, without verifying or timing them."""
     from edgewright.pipeline import commands
 
-    prepared, reporter = _prepare(recipe, effort, build)
+    prepared, reporter = prepared_run(recipe, effort, build)
     rows = commands.export(prepared, out, reporter)
     show.rows(
         rows, as_json, lambda a: f"{a['target']:<11} {a['numerics']:<22} {a['size_bytes']:>9,} bytes  {a['file']}"
@@ -127,93 +130,7 @@ def verify(bundle: BundleArgument, as_json: Json = False) -> None:
 
     found = [asdict(check) for check in checks.verify(find(bundle))]
     show.rows(found, as_json, show.check_line)
-    _exit(1 if any(check["verdict"] == "fail" for check in found) else 0)
-
-
-@app.command()
-def bench(
-    bundle: BundleArgument,
-    data: Annotated[
-        Path | None, typer.Option("--data", help="rows whose texts are timed; else the golden texts")
-    ] = None,
-    runtime: RuntimeOption = "all",
-    threads: Annotated[
-        str | None, typer.Option("--threads", help="one number or several; by default 1, with --full 1,2,4")
-    ] = None,
-    full: Annotated[bool, typer.Option("--full", help="also threads, batches 1 to 64, roofline, energy")] = False,
-    effort: EffortOption = "quick",
-    out: Annotated[
-        Path | None, typer.Option("--out", help="folder for bench.json, .md, .html and every sample (samples.npz)")
-    ] = None,
-    against: Annotated[Path | None, typer.Option("--against", help="the bench.json to be judged by")] = None,
-    max_ratio: MaxRatio = 1.10,
-    min_delta_us: MinDelta = 2.0,
-    allow_inconclusive: AllowInconclusive = False,
-    as_json: Json = False,
-) -> None:
-    """Time the artifacts of a bundle, and judge them by an earlier record: exit code 1 says that one got slower."""
-    from edgewright.benchmarks import bench_record, compare
-    from edgewright.benchmarks.reports import bench_report
-    from edgewright.pipeline import bench_commands, bundle_bench
-    from edgewright.runtimes.bundle import find
-
-    base = bench_commands.read(against) if against else None  # a wrong file is told before the work
-    wanted = bundle_bench.FULL if full else bundle_bench.Wanted()
-    if threads is not None:
-        wanted = replace(wanted, threads=bench_commands.thread_counts(threads))
-    samples = bench_commands.make_folder(out) / "samples.npz" if out else None
-    record = bundle_bench.bench(find(bundle), data, runtime, wanted, _effort(effort), samples, _reporter())
-    if out:
-        bench_commands.write(record, out)
-    if as_json:
-        print(json.dumps(bench_record.to_json(record), ensure_ascii=False, allow_nan=False))
-    else:
-        show.tables(bench_report.console(record))
-    if base is not None:
-        _judge(compare.compare(base, record, max_ratio, min_delta_us), out, allow_inconclusive, as_json)
-
-
-@app.command()
-def compare(
-    base: Annotated[Path, typer.Argument(metavar="BASE", help="the earlier bench.json")],
-    new: Annotated[Path, typer.Argument(metavar="NEW", help="the later bench.json")],
-    max_ratio: MaxRatio = 1.10,
-    min_delta_us: MinDelta = 2.0,
-    out: Annotated[Path | None, typer.Option("--out", help="folder for compare.json, .md and .html")] = None,
-    allow_inconclusive: AllowInconclusive = False,
-    as_json: Json = False,
-) -> None:
-    """Compare two records of `bench` or of `peers`, and judge the later one by the earlier one."""
-    from edgewright.benchmarks import compare as comparisons
-    from edgewright.pipeline import bench_commands
-
-    first, second = bench_commands.read(base), bench_commands.read(new)
-    compared = comparisons.compare(first, second, max_ratio, min_delta_us)
-    if as_json:
-        print(json.dumps(bench_commands.comparison_json(compared), ensure_ascii=False, allow_nan=False))
-    _judge(compared, out, allow_inconclusive, as_json)
-
-
-@app.command()
-def peers(
-    recipe: RecipeArgument,
-    out: OutOption = Path("out"),
-    effort: EffortOption = "quick",
-    build: BuildOption = BUILD,
-    as_json: Json = False,
-) -> None:
-    """Time a recipe's int8 artifacts and what one would use instead in one run, on the same rows: needs [peers]."""
-    from edgewright.benchmarks import bench_record
-    from edgewright.benchmarks.reports import bench_report
-    from edgewright.pipeline import bench_commands, peer_bench
-
-    prepared, reporter = _prepare(recipe, effort, build)
-    record = peer_bench.run(prepared, bench_commands.make_folder(out), reporter)
-    bench_commands.write(record, out)
-    if as_json:
-        print(json.dumps(bench_record.to_json(record), ensure_ascii=False, allow_nan=False))
-    else:
-        show.tables(bench_report.console(record))
+    exit_with(1 if any(check["verdict"] == "fail" for check in found) else 0)
 
 
 @app.command()
@@ -227,7 +144,7 @@ def evaluate(
     from edgewright.pipeline import bundle_data
     from edgewright.runtimes.bundle import find
 
-    rows = bundle_data.evaluate(find(bundle), data, runtime, _reporter())
+    rows = bundle_data.evaluate(find(bundle), data, runtime, new_reporter())
     show.rows(rows, as_json, show.evaluation_line)
 
 
@@ -325,12 +242,12 @@ def bisect(
     """Say at which step an artifact stops giving PyTorch's answers: eager, grid, graph, lowered, runtime."""
     from edgewright.pipeline import commands
 
-    prepared, reporter = _prepare(recipe, effort, build)
+    prepared, reporter = prepared_run(recipe, effort, build)
     rows = commands.bisect(prepared, target, numerics, reporter)
     show.rows(
         rows, as_json, lambda r: f"{r['step']:<22} {show.number(r['max_abs_logit_error'], '.3g'):>9}  {r['note']}"
     )
-    _exit(1 if any(row["verdict"] == "fail" for row in rows) else 0)
+    exit_with(1 if any(row["verdict"] == "fail" for row in rows) else 0)
 
 
 @app.command()
@@ -356,58 +273,6 @@ def doctor(as_json: Json = False) -> None:
         return
     for line in commands.doctor_lines(answer):
         print(line)
-
-
-@data_app.command("list")
-def data_list(as_json: Json = False) -> None:
-    """All sources, with licence and tier, and whether each is here."""
-    from edgewright.pipeline import data_commands
-
-    show.rows(
-        data_commands.list_sources(),
-        as_json,
-        lambda s: f"{s['name']:<26} {s['tier']:<9} {'here' if s['here'] else '-':<5} {s['title']}",
-    )
-
-
-@data_app.command("get")
-def data_get(
-    name: str,
-    from_folder: Annotated[Path | None, typer.Option("--from", help="take the files from this folder")] = None,
-    as_json: Json = False,
-) -> None:
-    """Fill the cache with a set, from a folder or from the set's origin (the one command that uses the network)."""
-    from edgewright.pipeline import data_commands
-
-    show.rows([data_commands.get(name, from_folder)], as_json, lambda a: f"{a['name']}: {a['folder']}", single=True)
-
-
-@data_app.command("prepare")
-def data_prepare(
-    name: str,
-    out: OutOption,
-    count: Annotated[int | None, typer.Option("--count", help="how many rows, for generated sources")] = None,
-    seed: Annotated[int | None, typer.Option("--seed", help="for generated sources")] = None,
-    as_json: Json = False,
-) -> None:
-    """Write a source's splits as .jsonl.gz, with a card that says where they come from."""
-    from edgewright.pipeline import data_commands
-
-    show.rows([data_commands.prepare(name, out, count, seed)], as_json, lambda a: json.dumps(a, indent=1), single=True)
-
-
-@data_app.command("stats")
-def data_stats(
-    name: str,
-    count: Annotated[int | None, typer.Option("--count", help="how many rows, for generated sources")] = None,
-    seed: Annotated[int | None, typer.Option("--seed", help="for generated sources")] = None,
-    label: Annotated[str | None, typer.Option("--label", help="the field to count, for sources with several")] = None,
-    as_json: Json = False,
-) -> None:
-    """Rows, labels, lengths, languages, duplicates, and near-duplicates between splits."""
-    from edgewright.pipeline import data_commands
-
-    show.rows([data_commands.stats(name, count, seed, label)], as_json, lambda a: json.dumps(a, indent=1), single=True)
 
 
 def main() -> None:
@@ -446,55 +311,6 @@ def _root(
     pass
 
 
-def _prepare(recipe: str, effort: str, build: Path) -> tuple[Any, Any]:
-    from edgewright.pipeline import recipe as recipes
-    from edgewright.pipeline import run as runs
-
-    reporter = _reporter()
-    return runs.prepare(recipes.read(recipes.find(recipe)), _effort(effort), build, reporter), reporter
-
-
-def _effort(value: str) -> Any:
-    from edgewright.pipeline.recipe import EFFORTS
-
-    if value not in EFFORTS:
-        raise UsageError(f"--effort: '{value}' is none of {', '.join(EFFORTS)}")
-    return value
-
-
-def _reporter() -> Any:
-    from edgewright.pipeline.progress import Reporter
-
-    # of several processes that torchrun started, the first one speaks
-    return Reporter(quiet=os.environ.get("RANK", "0") != "0")
-
-
-def _judge(compared: Any, out: Path | None, allow_inconclusive: bool, as_json: bool) -> None:
-    """Keep the comparison under `out`, print it unless stdout is for JSON, and end with its exit code."""
-    from edgewright.benchmarks.reports import compare_report
-    from edgewright.pipeline import bench_commands
-
-    if out:
-        bench_commands.write_comparison(compared, out)
-    if not as_json:
-        show.tables(compare_report.console(compared))
-        for note in compared.notes:
-            print(note)
-        print(f"verdict: {compared.verdict}")
-    elif compared.verdict != "pass":
-        print(f"edgewright: verdict against the base: {compared.verdict}", file=sys.stderr)
-    _exit(_code(compared.verdict, allow_inconclusive))
-
-
-def _code(verdict: str, allow_inconclusive: bool) -> int:
-    return {"pass": 0, "fail": 1, "inconclusive": 0 if allow_inconclusive else 4}[verdict]
-
-
 def _fail(message: str, code: int) -> None:
     print(f"edgewright: {message}", file=sys.stderr)
     sys.exit(code)
-
-
-def _exit(code: int) -> None:
-    if code:
-        raise typer.Exit(code)

@@ -14,6 +14,7 @@ from edgewright.data.tokenizer import KINDS, Tokenizer, from_json
 from edgewright.data.tokenizer_fields import Bert
 
 BERT = "wordpiece_bert"  # not a kind: a vocabulary of BERT's
+SHAPES = "hashed_ngrams_shapes"  # not a kind: with the shapes of words
 GOLDEN = Path(__file__).parents[1] / "golden" / "tokenizers"
 
 TEXTS = {
@@ -92,6 +93,8 @@ def made_anew(kind: str) -> Tokenizer:
     if kind == "characters":
         keeping = Normalisation(lowercase=False, strip_marks=False)
         return characters.train(TRAINING, 100, 1, keeping, specials=("start", "end"))
+    if kind == SHAPES:
+        return HashedNgrams(normalisation=Normalisation(lowercase=False), shapes=True)
     return HashedNgrams()
 
 
@@ -106,7 +109,7 @@ def write_golden(path: Path, tokenizer: Tokenizer) -> None:
     write_text(path, f'{{"tokenizer": {header},\n"cases": [\n' + ",\n".join(cases) + "\n]}\n")
 
 
-@pytest.fixture(scope="module", params=[*sorted(KINDS), BERT])
+@pytest.fixture(scope="module", params=[*sorted(KINDS), BERT, SHAPES])
 def golden(request: pytest.FixtureRequest) -> Any:
     path = GOLDEN / f"{request.param}.json"
     if request.config.getoption("--update-golden"):

@@ -6,8 +6,8 @@ from zlib import crc32
 import numpy as np
 import pytest
 
-from edgewright.data.hashed_ngrams import HashedNgrams
-from edgewright.data.text import Normalisation, words
+from edgewright.data.hashed_ngrams import HashedNgrams, shape
+from edgewright.data.text import Normalisation, character_class, normalise, words
 
 TEXTS = [
     "",
@@ -27,9 +27,11 @@ def literally(tokenizer: HashedNgrams, text: str) -> list[list[int]]:
 
     rows: list[list[int]] = []
     before = None
-    for word in words(text, tokenizer.normalisation):
-        word = word[:64]
+    for given in words(text, tokenizer.normalisation):
+        word = (normalise(given, Normalisation(strip_marks=False)) if tokenizer.shapes else given)[:64]
         row = [hashed("w" + word), 0 if before is None else hashed("b" + before + " " + word)]
+        if tokenizer.shapes:
+            row.append(hashed("s" + shape_of(given[:64])))
         for n in tokenizer.ngrams:
             bracketed = "<" + word + ">"
             row += [hashed("c" + bracketed[i : i + n]) for i in range(len(bracketed) - n + 1)]
@@ -39,9 +41,22 @@ def literally(tokenizer: HashedNgrams, text: str) -> list[list[int]]:
     return rows
 
 
+def shape_of(word: str) -> str:
+    if len(word) == 1 and character_class(ord(word)) != "word":
+        return word
+    shape = ""
+    for character in word:
+        lower = normalise(character, Normalisation(strip_marks=False))
+        kind = "d" if character in "0123456789" else "x" if lower == character else "X"
+        shape += "" if shape.endswith(2 * kind) else kind
+    return shape
+
+
 @pytest.mark.parametrize(
     "tokenizer",
     [
+        HashedNgrams(normalisation=Normalisation(lowercase=False), shapes=True),
+        HashedNgrams(features=3, normalisation=Normalisation(lowercase=False, strip_marks=False), shapes=True),
         HashedNgrams(),
         HashedNgrams(buckets=1, features=2, ngrams=()),
         HashedNgrams(buckets=97, features=40, ngrams=(1, 2, 16)),
@@ -93,3 +108,32 @@ def test_a_text_of_a_megabyte_takes_seconds_at_most() -> None:
         start = time.perf_counter()
         tokenizer.encode(text)
         assert time.perf_counter() - start < 10  # 0.5 s on a 2-core machine; quadratic cost would be hours
+
+
+@pytest.mark.parametrize(
+    ("word", "wanted"),
+    [
+        ("Paris", "Xxx"),
+        ("iPhone12", "xXxxdd"),
+        ("2024", "dd"),
+        ("I", "X"),
+        ("é", "x"),
+        ("É", "X"),
+        ("!", "!"),
+        ("日", "日"),
+    ],
+)
+def test_the_shape_of_a_word(word: str, wanted: str) -> None:
+    assert shape(word) == wanted
+
+
+def test_with_shapes_only_the_shape_depends_on_capitals() -> None:
+    tokenizer = HashedNgrams(normalisation=Normalisation(lowercase=False), shapes=True)
+    one, other = tokenizer.encode("meet Zoé IN paris"), tokenizer.encode("MEET zoé in Paris")
+    same = one == other
+    assert same[:, [0, 1, *range(3, 16)]].all() and not same[:, 2].any()
+
+
+def test_shapes_need_the_case_that_lower_casing_removes() -> None:
+    with pytest.raises(ValueError, match=r"shapes need normalisation\.lowercase false"):
+        HashedNgrams(shapes=True)

@@ -187,8 +187,12 @@ def test_another_method_with_several_inputs_keeps_their_order(
     metadata: Metadata, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     class Steps(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.factor = nn.Parameter(torch.tensor(2.0))
+
         def step(self, state: Tensor, added: Tensor) -> tuple[Tensor, Tensor]:
-            return state - added, state * 2
+            return state - added, state * self.factor
 
     method = Method(
         "step",

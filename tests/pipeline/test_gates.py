@@ -5,14 +5,16 @@ from typing import Any
 
 import pytest
 
-from edgewright.benchmarks.record import GateResult, Interval, Verdict
+from edgewright.benchmarks.record import Baseline, GateResult, Interval, Verdict
 from edgewright.data.tasks import Targets
 from edgewright.pipeline import gates
 
 GOOD: dict[str, Any] = {
     "accuracy": 0.95,
     "macro_f1": 0.95,
-    "reference_accuracy": 0.951,
+    "span_f1": None,
+    "metrics": {},
+    "reference": Baseline("PyTorch fp32", accuracy=0.951),
     "label_agreement": 0.995,
     "shipped_bytes": 500_000,
     "p50_ms": Interval(0.03, 0.029, 0.031),
@@ -35,8 +37,8 @@ def test_a_good_cell_passes_every_gate() -> None:
 @pytest.mark.parametrize(
     ("gate", "changed"),
     [
-        ("min_accuracy", {"accuracy": 0.8999, "reference_accuracy": 0.9}),
-        ("max_accuracy_drop", {"reference_accuracy": 0.97}),
+        ("min_accuracy", {"accuracy": 0.8999, "reference": Baseline("", accuracy=0.9)}),
+        ("max_accuracy_drop", {"reference": Baseline("", accuracy=0.97)}),
         ("min_label_agreement_int8", {"label_agreement": 0.98}),
         ("max_shipped_bytes", {"shipped_bytes": 1_000_001}),
         ("max_p50_ms", {"p50_ms": Interval(1.2, 1.1, 1.3)}),
@@ -47,6 +49,24 @@ def test_each_gate_can_fail_alone(gate: str, changed: dict[str, Any]) -> None:
     found = verdicts(**changed)
     assert [name for name, verdict in found.items() if verdict != "pass"] == [gate]
     assert found[gate] == "fail"
+
+
+@pytest.mark.parametrize(
+    ("targets", "reference", "measured", "gate", "value"),
+    [
+        (Targets(max_bits=2.4), {}, {"bits": 2.5}, "max_bits", 2.5),
+        (Targets(), {"bits": 2.0}, {"bits": 2.03}, "max_bits_rise", 0.015),
+        (Targets(min_auc=0.9), {}, {"auc": 0.89}, "min_auc", 0.89),
+        (Targets(), {"auc": 0.9}, {"auc": 0.88}, "max_auc_drop", 0.02),
+    ],
+)
+def test_sequences_are_judged_by_bits_and_auc(
+    targets: Targets, reference: dict[str, float], measured: dict[str, float], gate: str, value: float
+) -> None:
+    none = {"accuracy": None, "macro_f1": None, "metrics": measured, "reference": Baseline("", metrics=reference)}
+    found = {one.name: one for one in gates.judge(targets, "fp32", **(GOOD | {"label_agreement": 1.0} | none))}
+    assert [name for name, one in found.items() if one.verdict == "fail"] == [gate]
+    assert found[gate].measured == pytest.approx(value)
 
 
 def test_an_interval_that_holds_the_bound_is_inconclusive() -> None:
