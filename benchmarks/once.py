@@ -1,4 +1,4 @@
-"""What a fresh worker process does once: cold start, memory, energy, what its runtime loads, peaks, roofline.
+"""What a fresh worker process does once: cold start, memory, energy, replies, what its runtime loads, roofline.
 
 Each function answers one command of benchmarks.worker with plain JSON values; ONCE is the table of them.
 """
@@ -81,6 +81,17 @@ def energy(job: dict[str, Any], seconds: float) -> dict[str, Any]:
         predict(next(texts))
         calls += 1
     return {"uj": counter.between(before, counter.microjoules()) / calls}
+
+
+def replies(job: dict[str, Any]) -> dict[str, Any]:
+    """Of a greedy reply to each of the job's texts: time to the first token, and tokens a second after it."""
+    from edgewright.runtimes.generator import open_generator
+
+    generator = open_generator(Path(job["path"]), job["runtime"], job["numerics"], job["threads"])
+    texts = read_texts(Path(job["texts"]))
+    generator.generate_reply(texts[0])  # the first call of a process pays for what later ones find ready
+    found = [generator.generate_reply(text).statistics for text in texts]
+    return {name: [getattr(one, name) for one in found] for name in ("first_token_ms", "tokens_per_second")}
 
 
 def peaks(seconds: float) -> dict[str, Any]:
@@ -170,5 +181,5 @@ def peak_bytes() -> int:
 
 
 ONCE: dict[str, Callable[..., dict[str, Any]]] = {
-    function.__name__: function for function in (cold, memory, libraries, energy, peaks, roofline)
+    function.__name__: function for function in (cold, memory, libraries, energy, replies, peaks, roofline)
 }

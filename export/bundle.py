@@ -72,7 +72,7 @@ def _fill(content: Content, folder: Path) -> None:
     if content.tokenizer is not None:
         shutil.copyfile(content.tokenizer, folder / "tokenizer.json")
     shutil.copyfile(content.reference, folder / "reference.safetensors")
-    lines = [json.dumps(asdict(golden), ensure_ascii=False) for golden in content.golden]
+    lines = [json.dumps(_golden_json(golden), ensure_ascii=False) for golden in content.golden]
     (folder / "golden.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     entries = [_artifact(shipped, content, folder) for shipped in content.shipped]
     checked = [name for name in ("tokenizer.json", "golden.jsonl", "reference.safetensors") if (folder / name).exists()]
@@ -97,6 +97,10 @@ def _fill(content: Content, folder: Path) -> None:
             "versions": content.versions,
         },
     )
+
+
+def _golden_json(golden: Golden) -> dict[str, Any]:
+    return {name: value for name, value in asdict(golden).items() if value is not None}
 
 
 def _artifact(shipped: Shipped, content: Content, folder: Path) -> dict[str, Any]:

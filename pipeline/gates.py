@@ -68,11 +68,17 @@ def judge(
         at_most("max_span_f1_drop", targets.max_span_f1_drop, _less(reference.span_f1, span_f1)),
         at_most("max_bits", targets.max_bits, metrics.get("bits")),
         at_most("max_bits_rise", targets.max_bits_rise, _rise(metrics.get("bits"), reference.metrics.get("bits"))),
+        at_most("max_perplexity", targets.max_perplexity, metrics.get("perplexity")),
+        at_most("max_perplexity_rise", targets.max_perplexity_rise, metrics.get("perplexity_rise")),
+        None
+        if numerics != "fp32"
+        else at_least("min_equal_replies_fp32", targets.min_equal_replies_fp32, metrics.get("equal_replies")),
         at_least("min_auc", targets.min_auc, metrics.get("auc")),
         at_most("max_auc_drop", targets.max_auc_drop, _less(reference.metrics.get("auc"), metrics.get("auc"))),
         at_least(agreement, getattr(targets, agreement), label_agreement),
         None if float_cell else at_most("max_shipped_bytes", targets.max_shipped_bytes, shipped_bytes),
         time_at_most("max_p50_ms", targets.max_p50_ms, p50_ms, timed_here),
+        None if float_cell else time_at_most("max_step_p50_ms", targets.max_step_p50_ms, p50_ms, timed_here),
         time_at_most("max_text_to_label_p50_ms", targets.max_text_to_label_p50_ms, text_to_label_p50_ms, timed_here),
     ]
     return [result for result in results if result is not None]

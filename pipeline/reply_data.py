@@ -1,11 +1,13 @@
 """The pairs of a task of kind "generation", and which of them are learnt from, evaluated and answered."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
 from edgewright.data import dialogues, sources
+from edgewright.data import tokenizer as tokenizers
 from edgewright.data.byte_bpe import ByteBPE
 from edgewright.data.dialogues import Pair, with_context
 from edgewright.data.tasks import Task
@@ -49,8 +51,13 @@ def evenly(given: Sequence[T], most: int | None) -> list[T]:
 
 
 def words_of(learnt: Learnt) -> Writing:
-    """The tokenizer, of a kind that gives text back: the recipe was checked."""
-    words = learnt.words()
+    """The tokenizer of the run."""
+    return words_in(learnt.tokenizer)
+
+
+def words_in(folder: Path) -> Writing:
+    """The tokenizer that lies in the folder of its stage, of a kind that gives text back: the recipe was checked."""
+    words = tokenizers.load(folder / "tokenizer.json")
     assert isinstance(words, ByteBPE | WordPiece)
     return words
 

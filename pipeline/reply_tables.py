@@ -29,7 +29,9 @@ def check(recipe: Recipe) -> None:
     if recipe.also_evaluate:
         raise UsageError(f"{recipe.path}: also_evaluate: there is nothing of that kind for replies; remove it")
     if static := [numerics for _, numerics in recipe.export.cells() if numerics.startswith("static")]:
-        raise UsageError(f"{recipe.path}: export.numerics: {static[0]} needs one range for a cache at every step; remove it")
+        raise UsageError(
+            f"{recipe.path}: export.numerics: {static[0]} needs one range for a cache at every step; remove it"
+        )
     config = _model_config(recipe, table.vocab_size)
     try:
         with torch.device("meta"):  # no memory, no time
@@ -61,7 +63,16 @@ def reply_length(recipe: Recipe) -> int:
 def _model_config(recipe: Recipe, vocab_size: int) -> HybridConfig:
     given: dict[str, Any] = {key: value for key, value in recipe.model.items() if key != "family"}
     config: HybridConfig = validated(HybridConfig, given | {"vocab_size": vocab_size}, recipe.path, "model")
-    for name in ("width", "lstm_layers", "lstm_hidden", "attention_heads", "layers", "heads", "feedforward", "max_target"):
+    for name in (
+        "width",
+        "lstm_layers",
+        "lstm_hidden",
+        "attention_heads",
+        "layers",
+        "heads",
+        "feedforward",
+        "max_target",
+    ):
         if getattr(config, name) < 1:
             raise UsageError(f"{recipe.path}: model.{name}: must be at least 1, not {getattr(config, name)}")
     return config

@@ -11,12 +11,25 @@ from edgewright.compress.numerics import SUPPORT, Numerics, Target
 from edgewright.data import sources
 from edgewright.data.tasks import Task
 from edgewright.export.bundle import Content
-from edgewright.pipeline import cells, examples, learn, sequence_tables, sequence_timing, sequences, tables, timing
+from edgewright.pipeline import (
+    cells,
+    examples,
+    learn,
+    replies,
+    reply_tables,
+    reply_timing,
+    sequence_tables,
+    sequence_timing,
+    sequences,
+    tables,
+    timing,
+)
 from edgewright.pipeline.cells import Learnt
 from edgewright.pipeline.details import label_details
 from edgewright.pipeline.graph import Graph, Stage, folder_of
 from edgewright.pipeline.progress import Reporter
 from edgewright.pipeline.recipe import Effort, Recipe
+from edgewright.pipeline.reply_details import reply_details
 from edgewright.pipeline.timing import Made
 from edgewright.train.processes import rank
 
@@ -91,7 +104,27 @@ SEQUENCES = Makers(
     sequence_tables.check,
     ("edgewright.pipeline.sequences", "edgewright.pipeline.sequence_data", "edgewright.pipeline.sequence_tables"),
 )
-MAKERS: dict[str, Makers] = {"single_label": LABELS, "tags": LABELS, "sequence": SEQUENCES}
+REPLIES = Makers(
+    replies.make_data,
+    replies.make_tokenizer,
+    replies.make_model,
+    replies.make_reference,
+    replies.make_artifact,
+    replies.verify,
+    reply_timing.make_baselines,
+    reply_timing.make_timings,
+    reply_timing.pytorch_baseline,
+    replies.bundle_content,
+    reply_details,
+    reply_tables.check,
+    ("edgewright.pipeline.replies", "edgewright.pipeline.reply_data", "edgewright.benchmarks.reply_parity"),
+)
+MAKERS: dict[str, Makers] = {
+    "single_label": LABELS,
+    "tags": LABELS,
+    "sequence": SEQUENCES,
+    "generation": REPLIES,
+}
 
 
 @dataclass(frozen=True)
@@ -124,7 +157,7 @@ def build(recipe: Recipe, task: Task, effort: Effort, build_folder: Path, report
     evaluated = {
         "rows": f"at most {examples.RAPID_ROWS}" if effort == "rapid" else "all",
         "also": {name: sources.fingerprint(sources.find(name)) for name in recipe.also_evaluate},
-    }
+    } | ({"prompts": recipe.export.prompts} if task.kind == "generation" else {})
     lengths = {"lengths": list(recipe.export.lengths)}
 
     def folder(stage: Stage) -> Path:

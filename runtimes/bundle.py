@@ -41,8 +41,9 @@ class Golden:
 
     text: str
     ids: list[Any]  # of the first window, before padding
-    logits: list[Any]  # (C,); of a tagger (T, C)
-    label: str | list[str]  # of a tagger the tag of each word
+    logits: list[Any]  # (C,); of a tagger (T, C); of a reply the score of each of its tokens
+    label: str | list[str]  # of a tagger the tag of each word; of a reply its text
+    reply: list[int] | None = None  # of a model that writes replies: the ids of the greedy one, its end included
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,18 @@ class Difference:
 
 
 @dataclass(frozen=True)
+class SampleReply:
+    """A test message and what is answered to it. others: the artifacts that answer something else than PyTorch."""
+
+    row: int
+    context: tuple[str, ...]
+    message: str
+    response: str  # of the data
+    pytorch: str
+    others: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
 class Details:
     """What the page shows and the record must not hold, or need not."""
 
@@ -64,6 +76,7 @@ class Details:
     confusion: np.ndarray | None = None  # (C, C) counts, true class x predicted class
     confusion_of: str = ""
     differences: tuple[Difference, ...] = ()  # the largest first
+    replies: tuple[SampleReply, ...] = ()
 
 
 def console(record: RunRecord) -> Table:

@@ -35,6 +35,10 @@ def _plain(value: float | None) -> str:
     return "–" if value is None else f"{value:.4g}"
 
 
+def _whole(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.0f}"
+
+
 def _metric(name: str) -> Callable[[Judged], float | None]:
     return lambda judged: judged.metrics.get(name)
 
@@ -49,6 +53,7 @@ SCORES: dict[str, tuple[Score, ...]] = {
     "generation": (
         Score("perplexity", _metric("perplexity"), _plain, lowest=True),
         Score("replies equal", _metric("equal_replies")),
+        Score("tokens/s", _metric("tokens_per_second"), _whole),
     ),
     "sequence": (
         Score("bits a character", _metric("bits"), _plain, lowest=True),

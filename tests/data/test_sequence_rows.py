@@ -86,9 +86,7 @@ def test_a_log_is_read_line_by_line_as_at_once() -> None:
 
 def test_generated_log_lines_are_a_source_like_others() -> None:
     source = sources.find("log_lines")
-    rows = {
-        split: sources.rows(source, split, label_field="anomaly", count=1000) for split in sources.GENERATED_SPLITS
-    }
+    rows = {split: sources.rows(source, split, label_field="anomaly", count=1000) for split in sources.GENERATED_SPLITS}
     assert {split: len(found) for split, found in rows.items()} == {"train": 600, "validation": 200, "test": 200}
     assert {row.label for row in rows["train"]} == {generated.NO_ANOMALY}
     assert {row.label for row in rows["test"]} <= {generated.NO_ANOMALY, *log_lines.ANOMALIES}

@@ -21,13 +21,15 @@ CONFIG = SequencesConfig(epochs=3, length=8, batch_size=8, learning_rate=2e-2)
 ALL = slice(None)
 
 
-def rows(epoch: int, count: int = 400) -> CharacterRows:
-    """2 3 4 5 2 3 4 5 ...: each id tells the next."""
-    return CharacterRows(windows_of(np.arange(count, dtype=np.int32) % 4 + 2, CONFIG.length, epoch), VOCABULARY)
+def rows(epoch: int, first: int = 0) -> CharacterRows:
+    """2 3 4 5 2 3 4 5 ..., but that one in ten is any: about 0.6 bits."""
+    random = np.random.default_rng(first)
+    steps = np.where(random.random(1_000) < 0.9, 1, random.integers(0, 4, 1_000))
+    return CharacterRows(windows_of((steps.cumsum() % 4 + 2).astype(np.int32), CONFIG.length, epoch), VOCABULARY)
 
 
 def score(model: nn.Module) -> float:
-    validation = rows(1_000, 80)
+    validation = rows(0, first=1)
     return -bits(sequences.surprises_of(model, validation), validation.counted(ALL))
 
 
@@ -44,8 +46,8 @@ def learn(folder: Path, config: SequencesConfig = CONFIG, stop_after: int | None
 
 def test_it_learns_and_keeps_the_best_epoch(tmp_path: Path) -> None:
     model, trained = learn(tmp_path, replace(CONFIG, epochs=8))
-    assert trained.best.score == max(epoch.score for epoch in trained.history) > -0.1
-    assert trained.history[0].score < -0.5
+    assert trained.best.score == max(epoch.score for epoch in trained.history) > -1
+    assert trained.history[0].score < -1
     assert score(model) == trained.best.score
     assert not list(tmp_path.iterdir())
 
