@@ -4,21 +4,22 @@
 
 reads the finished runs under out/normal/, and writes benchmarks/results/NAME.{json,md}, the urgency bundle in
 models/zoo/, and the tables in README.md. Beside a run's record.json it takes what `peers` and `bench` left there
-(peers.json, bench.json), as results/NAME-peers and results/NAME-bench. Nothing that is written holds a text of a data
-set.
+(peers.json, bench.json), as results/NAME-peers and results/NAME-bench, and out/normal/families/families.json. Nothing
+that is written holds a text of a data set.
 """
 
 import shutil
 import sys
 from pathlib import Path
 
-from edgewright.benchmarks import bench_record
+from edgewright.benchmarks import bench_record, family_record
 from edgewright.benchmarks.bench_record import BenchRecord
-from edgewright.benchmarks.record import Cell, RunRecord, from_json, to_json
+from edgewright.benchmarks.family_record import FamilyRecord
+from edgewright.benchmarks.record import Baseline, Cell, RunRecord, from_json, to_json
 from edgewright.benchmarks.reports import bench_report
 from edgewright.benchmarks.reports.figures import times
 from edgewright.benchmarks.reports.run_report import markdown, megabytes, milliseconds
-from edgewright.benchmarks.reports.scores import share
+from edgewright.benchmarks.reports.scores import SCORES, Score, share
 from edgewright.benchmarks.reports.standings import sentences, standings
 from edgewright.compress.numerics import INT8
 from edgewright.data.files import read_json, write_atomically, write_json, write_text
@@ -47,9 +48,30 @@ def publish(runs: Path, names: list[str]) -> None:
                 write_json(RESULTS / f"{name}-{kind}.json", bench_record.to_json(found))
                 write_text(RESULTS / f"{name}-{kind}.md", bench_report.markdown(found))
                 peers += [found] if kind == "peers" else []
-    readme = ROOT / "README.md"
-    text = with_table(readme.read_text(encoding="utf-8"), "results", table(records))
-    write_text(readme, with_table(text, "peers", peers_table(peers)))
+    if (measured := runs / "families" / "families.json").is_file():
+        families = family_record.from_json(read_json(measured), str(measured))
+        write_json(RESULTS / "families.json", family_record.to_json(families))
+        write_text(RESULTS / "families.md", family_record.markdown(families))
+    write_text(ROOT / "README.md", readme_of(records, peers, committed_families()))
+
+
+def readme_of(records: list[RunRecord], peers: list[BenchRecord], families: FamilyRecord) -> str:
+    """README.md with all its tables made anew."""
+    labels = [record for record in records if record.kind == "single_label"]
+    others = [record for record in records if record.kind != "single_label"]
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for name, made in (
+        ("results", table(labels)),
+        ("other kinds", other_kinds_table(others)),
+        ("families", families_table(families)),
+        ("peers", peers_table(peers)),
+    ):
+        text = with_table(text, name, made)
+    return text
+
+
+def committed_families() -> FamilyRecord:
+    return family_record.from_json(read_json(RESULTS / "families.json"), "families.json")
 
 
 def peers_table(records: list[BenchRecord]) -> str:
@@ -98,6 +120,48 @@ def table(records: list[RunRecord]) -> str:
             f"| {recipe} | – | {best.name} | {megabytes(best.size_bytes)} | {share(best.accuracy)} | – | – | "
             f"{milliseconds(best.text_to_label_p50_ms)} | baseline |"
         )
+    return "\n".join(lines)
+
+
+def other_kinds_table(records: list[RunRecord]) -> str:
+    """Markdown: one line for each target's int8 cell of the runs that give no labels, and one for PyTorch's."""
+    lines = [
+        "| recipe | target | numerics | shipped | quality on the test split | agreement | p50 | verdict |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for record in records:
+        recipe = record.recipe if record.effort == "normal" else f"{record.recipe} (effort {record.effort})"
+        scores = SCORES[record.kind]
+        for cell in int8_cells(record):
+            note = " (reference interpreter)" if cell.target == "coreml" else ""
+            p50 = "not verifiable here" if cell.p50_ms is None else milliseconds(cell.p50_ms)
+            lines.append(
+                f"| {recipe} | {cell.target} | {cell.numerics} | {megabytes(cell.shipped_bytes)} | "
+                f"{_quality(scores, cell)} | {share(cell.label_agreement)} | {p50} | {cell.verdict}{note} |"
+            )
+        for baseline in record.baselines:
+            lines.append(
+                f"| {recipe} | – | {baseline.name} | {megabytes(baseline.size_bytes)} | {_quality(scores, baseline)} | "
+                f"– | {milliseconds(baseline.p50_ms)} | baseline |"
+            )
+    return "\n".join(lines)
+
+
+def _quality(scores: tuple[Score, ...], judged: Cell | Baseline) -> str:
+    return ", ".join(f"{score.title} {score.text(judged)}" for score in scores if score.of(judged) is not None)
+
+
+def families_table(record: FamilyRecord) -> str:
+    """Markdown: the p50 of each function's int8 file by target, and what it has to keep."""
+    targets = ("litert", "executorch", "onnx")
+    lines = [f"| family | function | {' | '.join(targets)} | at most |", "|---|---|---:|---:|---:|---|"]
+    rows = {(row.family, row.function, row.target): row for row in record.rows if "wi8" in row.numerics}
+    for family, function in dict.fromkeys((row.family, row.function) for row in record.rows):
+        times = [rows.get((family, function, target)) for target in targets]
+        bars = [bar for bar in family_record.BARS if (bar.family, bar.function) == (family, function)]
+        wanted = ", ".join(f"{bar.ms:g} ms" + (f" in {bar.target}" if bar.target else "") for bar in bars) or "–"
+        shown = " | ".join(milliseconds(row.p50_ms if row else None) for row in times)
+        lines.append(f"| {family} | {function} | {shown} | {wanted} |")
     return "\n".join(lines)
 
 

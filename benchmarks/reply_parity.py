@@ -13,6 +13,7 @@ from edgewright.benchmarks.parity import PaddingCheck, padding_neutrality
 from edgewright.data.sampling import log_softmax
 from edgewright.runtimes import Runner
 from edgewright.runtimes.answers import pad_to_bucket
+from edgewright.runtimes.bundle import Golden
 from edgewright.runtimes.generator import RunnerSteps, Shapes
 
 Ids = Sequence[int]
@@ -64,6 +65,19 @@ def taught(runner: Runner, shapes: Shapes, prompt: NDArray[np.int32], given: Ids
     stepper = RunnerSteps(runner, shapes, [prompt])
     rows = [stepper.step(np.array([[token]], np.int32), position)[0] for position, token in enumerate(given)]
     return np.stack(rows)
+
+
+def golden_scores(
+    runner: Runner, shapes: Shapes, golden: Sequence[Golden], start: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The score of each token of the golden replies by this runtime, and by PyTorch: both in one long row."""
+    found, expected = [], []
+    for vector in golden:
+        reply = vector.reply or []
+        scores = taught(runner, shapes, np.array(vector.ids, np.int32), [start, *reply[:-1]])
+        found.append(scores[np.arange(len(reply)), reply])
+        expected.append(np.array(vector.logits, np.float32))
+    return np.concatenate(found), np.concatenate(expected)
 
 
 def surprises(scores: NDArray[np.float32], wanted: Ids) -> NDArray[np.float64]:

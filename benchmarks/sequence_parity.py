@@ -57,12 +57,13 @@ def error(found: np.ndarray, expected: np.ndarray) -> float:
 def whole_rows(
     runner: Runner, inputs: NDArray[np.float32], counted: NDArray[np.bool_], lengths: Sequence[int]
 ) -> NDArray[np.float32]:
-    """(B, T, O): `forward` of each row (T, I), in the shortest bucket that holds what is counted of it.
+    """(B, T, O): `forward` of each row (T, I), in the shortest bucket that holds all that is counted of it.
 
-    What stands behind is 0. T is at most the largest of the ascending `lengths`.
+    What stands behind the last counted position is 0. T is at most the largest of the ascending `lengths`.
     """
+    ends = counted.shape[1] - counted[:, ::-1].argmax(axis=1)
     rows: list[NDArray[np.float32]] = []
-    for row, real in zip(inputs, counted.sum(axis=1), strict=True):
+    for row, real in zip(inputs, ends, strict=True):
         bucket = next(length for length in lengths if length >= real)
         padded = np.zeros((1, bucket, row.shape[1]), np.float32)
         padded[0, :real] = row[:real]

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
+from edgewright.benchmarks import verify_replies, verify_sequences
 from edgewright.benchmarks.parity import padding_neutrality
 from edgewright.benchmarks.record import Verdict
-from edgewright.benchmarks.verify_sequences import replay
 from edgewright.data.tokenizer import pieces
 from edgewright.errors import MissingExtraError
 from edgewright.runtimes import bundle as bundles
@@ -17,6 +17,8 @@ from edgewright.runtimes.bundle import Bundle, BundleArtifact, Golden
 # Another processor takes other kernels, which sum in another order: the golden error measured where the bundle was made
 # may grow by this factor and this amount before the artifact counts as changed.
 ALLOWED_FACTOR, ALLOWED_MORE = 1.5, 1e-3
+
+REPLAYS = {"sequence": verify_sequences.replay, "generation": verify_replies.replay}
 
 
 @dataclass(frozen=True)
@@ -39,20 +41,20 @@ def verify(path: Path) -> list[Check]:
     """
     bundle = bundles.read(path)
     golden = bundle.golden()
-    if bundle.kind == "sequence":
-        return [_check_sequences(bundle, artifact, golden) for artifact in bundle.artifacts]
+    if bundle.kind in REPLAYS:
+        return [_check_replayed(bundle, artifact, golden) for artifact in bundle.artifacts]
     wrong_ids = _wrong_ids(bundle, golden)
     return [_check(bundle, artifact, golden, wrong_ids) for artifact in bundle.artifacts]
 
 
-def _check_sequences(bundle: Bundle, artifact: BundleArtifact, golden: list[Golden]) -> Check:
+def _check_replayed(bundle: Bundle, artifact: BundleArtifact, golden: list[Golden]) -> Check:
     target, numerics = artifact.target, artifact.numerics
     try:
         runner = bundle.runner(artifact)
     except MissingExtraError as missing:
         return Check(target, numerics, "not_verifiable", None, None, (str(missing),))
     allowed = ALLOWED_FACTOR * artifact.golden_max_abs_logit_error + ALLOWED_MORE
-    found = replay(bundle, runner, numerics, golden, allowed)
+    found = REPLAYS[bundle.kind](bundle, runner, numerics, golden, allowed)
     return Check(target, numerics, "fail" if found.problems else "pass", found.error, found.agreement, found.problems)
 
 

@@ -36,7 +36,7 @@ class Rows(Protocol):
         """(B, T) int32 ids or (B, T, F) float32: what comes next."""
 
     def counted(self, chosen: Chosen) -> NDArray[np.bool_]:
-        """(B, T): where something comes next; False where a row is filled up, which is at its end."""
+        """(B, T): where something comes next that can be judged; a row is filled up at its end."""
 
     def surprises(self, outputs: NDArray[np.float32], chosen: Chosen) -> NDArray[np.float64]:
         """(B, T) nats of outputs (B, T, O); 0 where nothing is counted."""

@@ -6,6 +6,7 @@ To add one, add a line to TASKS. A task's labels are those of its training rows,
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass as plain_dataclass
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Annotated, Literal
 
@@ -122,6 +123,9 @@ REPLY_TARGETS = Targets(
     max_shipped_bytes=40_000_000,
 )
 
+# what comes next is often a matter of chance: quantized cells are judged by their figures, not by the likeliest answer
+BY_FIGURES = Targets(min_label_agreement_int8=None, min_label_agreement_int4=None)
+
 TASKS: Mapping[str, Task] = MappingProxyType(
     {
         task.name: task
@@ -143,9 +147,9 @@ TASKS: Mapping[str, Task] = MappingProxyType(
                 "intent_banking77",
                 targets=Targets(min_accuracy=0.91, max_text_to_label_p50_ms=0.15),
             ),
-            Task("text_en", "sequence", "lm_en", metric="bits", targets=Targets(max_bits=2.4)),
-            Task("text_fr", "sequence", "lm_fr", metric="bits", targets=Targets(max_bits=2.4)),
-            Task("log_anomalies", "sequence", "log_lines", metric="auc", targets=Targets(min_auc=0.93)),
+            Task("text_en", "sequence", "lm_en", metric="bits", targets=replace(BY_FIGURES, max_bits=2.6)),
+            Task("text_fr", "sequence", "lm_fr", metric="bits", targets=replace(BY_FIGURES, max_bits=2.6)),
+            Task("log_anomalies", "sequence", "log_lines", metric="auc", targets=replace(BY_FIGURES, min_auc=0.93)),
             Task("replies_sgd", "generation", "dialogue_sgd", targets=REPLY_TARGETS),
             Task("smalltalk", "generation", "dialogue_chatterbot_fr_en", targets=REPLY_TARGETS),
             Task("answers", "generation", "qa_factoid_en", targets=REPLY_TARGETS),

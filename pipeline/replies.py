@@ -35,10 +35,10 @@ from edgewright.pipeline.graph import library_version
 from edgewright.pipeline.progress import Reporter
 from edgewright.pipeline.recipe import Effort, Recipe
 from edgewright.pipeline.tables import build_tokenizer, family_of
-from edgewright.runtimes import Runner, load
 from edgewright.runtimes import bundle as reader
+from edgewright.runtimes import load
 from edgewright.runtimes.bundle import Golden
-from edgewright.runtimes.generator import Shapes, open_generator, shapes_of
+from edgewright.runtimes.generator import open_generator, shapes_of
 from edgewright.train import pairs as training
 
 WORST = 10
@@ -160,7 +160,7 @@ def make_artifact(recipe: Recipe, task: Task, target: Target, numerics: Numerics
 
     shapes = shapes_of([asdict(method) for method in methods])
     start = special_id(reply_data.words_of(learnt), "start")
-    found, expected = golden_scores(load(target, path), shapes, golden_vectors(learnt), start)
+    found, expected = reply_parity.golden_scores(load(target, path), shapes, golden_vectors(learnt), start)
     content = bundle_content(recipe, task, learnt, [Shipped(artifact, _error(found, expected))])
     bundles.write(content, folder / "bundle")
     write_json(folder / "artifact.json", to_json(artifact) | {"golden_max_abs_logit_error": _error(found, expected)})
@@ -217,7 +217,7 @@ def verify(
     golden = golden_vectors(learnt)
     golden_replies = [list(generator.generate_reply(vector.text).ids) for vector in golden]
     on_golden = reply_parity.compare(golden_replies, [vector.reply or [] for vector in golden])
-    edges = golden_scores(runner, shapes, golden[-len(EDGE_TEXTS) :], generator.start)
+    edges = reply_parity.golden_scores(runner, shapes, golden[-len(EDGE_TEXTS) :], generator.start)
     padding = reply_parity.encode_padding(runner, tested.sources[:PADDING_ROWS], recipe.export.lengths, numerics)
     gates = [
         GateResult("max_padding_effect", padding.tolerance, padding.difference, "pass" if padding.neutral else "fail"),
@@ -265,19 +265,6 @@ def golden_vectors(learnt: Learnt) -> list[Golden]:
         Golden(text, one["ids"], one["logits"], words.decode(one["reply"]).strip(), one["reply"])
         for text, one in zip(learn.golden_texts(), learnt.figures()["golden"], strict=True)
     ]
-
-
-def golden_scores(
-    runner: Runner, shapes: Shapes, golden: Sequence[Golden], start: int
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The score of each token of the golden replies by this runtime, and by PyTorch: both in one long row."""
-    found, expected = [], []
-    for vector in golden:
-        reply = vector.reply or []
-        scores = reply_parity.taught(runner, shapes, np.array(vector.ids, np.int32), [start, *reply[:-1]])
-        found.append(scores[np.arange(len(reply)), reply])
-        expected.append(np.array(vector.logits, np.float32))
-    return np.concatenate(found), np.concatenate(expected)
 
 
 def bundle_content(

@@ -269,13 +269,21 @@ def open_generator(
     if opened.kind != "generation":
         raise UsageError(f"{opened.path}: a bundle of kind '{opened.kind}' writes no replies; use edgewright predict")
     _, chosen, artifact = choose(opened, "generation", runtime, numerics)
-    tokenizer = opened.tokenizer()
+    return generator_of(opened, opened.runner(artifact, threads), chosen, artifact.numerics)
+
+
+def generator_of(bundle: Bundle, runner: Runner, runtime: str, numerics: str) -> Generator:
+    """The generator of a bundle over an artifact that is loaded already.
+
+    Raises:
+        DamagedFileError: the bundle's methods or its tokenizer are not those of a model that writes replies.
+    """
+    tokenizer = bundle.tokenizer()
     if not isinstance(tokenizer, ByteBPE | Characters | WordPiece):
         raise DamagedFileError(
-            f"{opened.path}/tokenizer.json: {tokenizer.kind} gives no text back; get the bundle anew"
+            f"{bundle.path}/tokenizer.json: {tokenizer.kind} gives no text back; get the bundle anew"
         )
     try:
-        shapes = shapes_of(opened.manifest["methods"])
-        return Generator(opened.runner(artifact, threads), shapes, tokenizer, chosen, artifact.numerics)
+        return Generator(runner, shapes_of(bundle.manifest["methods"]), tokenizer, runtime, numerics)
     except ValueError as error:
-        raise DamagedFileError(f"{opened.path}: {error}; get the bundle anew") from error
+        raise DamagedFileError(f"{bundle.path}: {error}; get the bundle anew") from error

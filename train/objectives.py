@@ -46,7 +46,8 @@ class Labels:
 
 @dataclass(frozen=True)
 class Tags:
-    """A tag for each word: cross-entropy of (B, T, C) scores, or a conditional random field; scored by span F1."""
+    """A tag for each word: cross-entropy of (B, T, C) scores, or a conditional random field (without smoothing); scored
+    by span F1."""
 
     names: tuple[str, ...]  # of the tags, BIO
     smoothing: float

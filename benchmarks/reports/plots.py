@@ -89,12 +89,13 @@ def scatter(points: Sequence[Point], title: str, x_title: str, y_title: str, wid
     x_low, x_high = min(xs) - pad, max(xs) + pad * (1 if narrow else 1.6)
     ys = [point.y for point in points]
     spread = max(max(ys) - min(ys), 0.004)
-    y_low, y_high = min(ys) - spread * 0.15, min(1.0 + spread * 0.08, max(ys) + spread * 0.15)
+    most = 1.0 if max(ys) <= 1 else math.inf  # a share is not above 1, bits and perplexities are
+    y_low, y_high = min(ys) - spread * 0.15, min(most + spread * 0.08, max(ys) + spread * 0.15)
     x_scale, y_scale = (width - left - right) / (x_high - x_low), plot_height / (y_high - y_low)
     bottom = top + plot_height
     parts = [svg.text(4, 14, y_title, "tick", "start")]
     y_step = svg.step(y_high - y_low, 5)
-    for tick in svg.ticks(y_low, min(y_high, 1.0), y_step):
+    for tick in svg.ticks(y_low, min(y_high, most), y_step):
         y = bottom - (tick - y_low) * y_scale
         parts.append(svg.line(left, y, width - right, y, "grid"))
         parts.append(svg.text(left - 8, y + 4, svg.number(tick, y_step), "tick", "end"))

@@ -8,10 +8,11 @@ from typing import Any
 import jsonschema
 import pytest
 
-from edgewright.benchmarks import bench_record, publish, record
+from edgewright.benchmarks import bench_record, family_record, publish, record
 from edgewright.benchmarks.bench_record import SCHEMA_FILE, BenchRecord
 from edgewright.benchmarks.compare import compare
 from edgewright.benchmarks.reports import bench_report, compare_report, run_report
+from edgewright.compress.numerics import TARGETS
 from edgewright.data.files import read_json
 
 RUNS = ("urgency", "intent", "banking", "intent_cnn")  # in README's order
@@ -75,5 +76,13 @@ def test_readme_shows_the_committed_figures() -> None:
     readme = (publish.ROOT / "README.md").read_text(encoding="utf-8")
     runs = [record.from_json(read_json(path(name)), name) for name in RUNS]
     peers = [bench(name) for name in BENCHES if name.endswith("-peers")]
-    assert publish.with_table(readme, "results", publish.table(runs)) == readme
-    assert publish.with_table(readme, "peers", publish.peers_table(peers)) == readme
+    assert publish.readme_of(runs, peers, publish.committed_families()) == readme
+
+
+def test_the_families_have_their_report_and_keep_their_bars() -> None:
+    found = publish.committed_families()
+    assert path("families", "md").read_text(encoding="utf-8") == family_record.markdown(found)
+    assert found.machine.git_dirty is False
+    assert {row.target for row in found.rows} == set(TARGETS)
+    assert {bar.family for bar in family_record.BARS} <= {row.family for row in found.rows}
+    assert all(row.error < 1e-5 for row in found.rows if row.numerics == "fp32")

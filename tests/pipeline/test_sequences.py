@@ -35,6 +35,11 @@ batch_size = 16
 learning_rate = 2e-2
 [export]
 lengths = [16]
+[export.numerics]
+executorch = ["fp32"]
+litert = ["int8"]
+coreml = ["fp32"]
+onnx = ["int8"]
 [gates]
 min_auc = 0.6
 """
@@ -123,7 +128,11 @@ def wrong(tmp_path: Path, old: str, new: str) -> recipes.Recipe:
         ("hidden_size = 8", "hidden_size = 0", "hidden_size: must be at least 1"),
         ("hidden_size = 8", "many_to_one = true", "many_to_one: this task asks for an output at each position"),
         ("lengths = [16]", "lengths = [16, 256]", "at most 128"),
-        ('family = "sequence_net"', 'family = "text_cnn"', "text_cnn learns tasks of kind 'single_label'"),
+        (
+            'family = "sequence_net"\nhidden_size = 8',
+            'family = "text_cnn"',
+            "text_cnn learns tasks of kind 'single_label'",
+        ),
         ("[train]", '[tokenizer]\nkind = "characters"\n[train]', "reads log lines without one; remove it"),
         ('"log_anomalies"', '"text_en"', "reads characters; kind must be characters"),
         ('"log_anomalies"', '"urgency"', "sequence_net learns tasks of kind 'sequence', not 'single_label'"),

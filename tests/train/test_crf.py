@@ -50,7 +50,7 @@ def test_a_learnt_field_decodes_what_single_words_cannot_tell() -> None:
     scores, labels = torch.zeros(8, 6, 2), torch.tensor([[0, 1, 0, 1, 0, 1]]).repeat(8, 1)
     for _ in range(60):
         optimizer.zero_grad()
-        negative_log_likelihood(scores, labels, transitions, first, last, ignored=-1).backward()
+        negative_log_likelihood(scores, labels, transitions, first, last, ignored=-1).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     decoded = viterbi(torch.zeros(6, 2), transitions.detach(), first.detach(), last.detach())
     assert decoded.tolist() == [0, 1, 0, 1, 0, 1]
