@@ -286,6 +286,8 @@ def _notes(prepared: Prepared, data: dict[str, Any]) -> tuple[str, ...]:
     if data["leaks"]:
         notes.append(f"{data['leaks']} near-duplicate pairs stand in two splits (3-word shingles, Jaccard >= 0.7).")
     notes += gates.loosened(task.targets, TASKS[task.name].targets).values()
+    if task.kind == "generation":
+        notes.append("Perplexity is a token's: figures on two vocabularies do not compare. Replies are greedy.")
     if task.reject_label is not None:
         notes.append(f"Accuracy is over in-scope rows; '{task.reject_label}' rows are reported apart.")
     if recipe.also_evaluate:

@@ -17,6 +17,32 @@ PREFERENCE: tuple[Runtime, ...] = ("litert", "onnx", "executorch", "coreml")
 LIBRARY = {"litert": "ai_edge_litert", "onnx": "onnxruntime", "executorch": "executorch", "coreml": "coremltools"}
 
 
+def open_bundle(
+    bundle: str | Path | Bundle,
+    runtime: str | None = None,
+    numerics: str | None = None,
+    threads: int = 1,
+    on_prediction: Callable[[Any], None] | None = None,
+) -> Any:
+    """What a bundle is used through; `edgewright.load` is this function.
+
+    A Generator where the bundle writes replies, else the Predictor or the EntityPredictor of `open_predictor`, which
+    takes the same arguments. Functions for one kind say more to a type checker: open_classifier, open_entities, and
+    open_generator in runtimes/generator.py.
+
+    Raises:
+        UsageError: no such bundle, runtime or numerics, or there are no predictions to be told of.
+    """
+    opened = opened_bundle(bundle)
+    if opened.kind != "generation":
+        return open_predictor(opened, runtime, numerics, threads, on_prediction)
+    if on_prediction is not None:
+        raise UsageError(f"{opened.path}: a bundle that writes replies makes no predictions; leave on_prediction out")
+    from edgewright.runtimes.generator import open_generator  # it imports this module
+
+    return open_generator(opened, runtime, numerics, threads)
+
+
 def open_predictor(
     bundle: str | Path | Bundle,
     runtime: str | None = None,
@@ -24,7 +50,7 @@ def open_predictor(
     threads: int = 1,
     on_prediction: Callable[[Any], None] | None = None,
 ) -> Predictor | EntityPredictor:
-    """A ready predictor, of labels or of entities as the bundle's task is; `edgewright.load` is this function.
+    """A ready predictor, of labels or of entities as the bundle's task is.
 
     Args:
         bundle: a folder, or the name of a bundle of the zoo ("urgency").
@@ -77,7 +103,8 @@ def choose(
     """The bundle, which must be of that kind, with the runtime and the artifact to use."""
     opened = opened_bundle(bundle)
     if opened.kind != kind:
-        raise UsageError(f"{opened.path}: a bundle of kind '{opened.kind}', not '{kind}'; give another bundle")
+        instead = "use edgewright generate" if opened.kind == "generation" else "give another bundle"
+        raise UsageError(f"{opened.path}: a bundle of kind '{opened.kind}', not '{kind}'; {instead}")
     chosen = _runtime(opened, runtime)
     return opened, chosen, opened.artifact(chosen, numerics)
 

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from edgewright.runtimes.opening import open_predictor as load
+    from edgewright.runtimes.opening import open_bundle as load
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "load"]
@@ -12,7 +12,7 @@ __all__ = ["__version__", "load"]
 def __getattr__(name: str) -> Any:
     # on first use only: `edgewright --help` must not wait for NumPy
     if name == "load":
-        from edgewright.runtimes.opening import open_predictor
+        from edgewright.runtimes.opening import open_bundle
 
-        return open_predictor
+        return open_bundle
     raise AttributeError(f"module 'edgewright' has no attribute '{name}'")

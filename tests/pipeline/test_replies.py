@@ -12,16 +12,18 @@ import pytest
 import edgewright as package
 from edgewright.benchmarks import latency
 from edgewright.benchmarks import verify as checks
-from edgewright.benchmarks.record import RunRecord
+from edgewright.benchmarks.record import Baseline, Interval, RunRecord
 from edgewright.data import sources
 from edgewright.data.catalogue import SplitFile
 from edgewright.data.files import read_json, sha256, write_json
 from edgewright.data.rows import write_rows
+from edgewright.data.tasks import Targets
 from edgewright.errors import UsageError
-from edgewright.pipeline import reply_data, reply_tables, reply_timing, run, stages
+from edgewright.pipeline import gates, reply_data, reply_tables, reply_timing, run, stages
 from edgewright.pipeline.progress import Reporter
 from edgewright.pipeline.recipe import packaged, read
-from edgewright.runtimes.generator import open_generator
+from edgewright.runtimes.generator import Generator
+from edgewright.runtimes.opening import open_predictor
 
 TARGETS = ("executorch", "litert", "coreml", "onnx")
 THINGS = ("apples", "pears", "plums", "tea", "rice", "bread", "milk", "salt", "soap", "ink")
@@ -53,14 +55,14 @@ batch_size = 16
 learning_rate = 1e-2
 
 [export]
-lengths = [3, 6]
+lengths = [2, 4]
 prompts = 6
 
 [export.numerics]
 executorch = ["fp32"]
-litert = ["fp32", "int8"]
-coreml = ["fp32", "int8"]
-onnx = ["fp32", "int8"]
+litert = ["int8"]
+coreml = ["fp32"]
+onnx = ["fp32"]
 
 [gates]
 max_step_p50_ms = 50.0
@@ -180,11 +182,14 @@ def test_the_bundle_opens_and_answers(record: RunRecord, folder: Path) -> None:
     bundle = folder / "out" / "bundle"
     golden = [json.loads(line) for line in (bundle / "golden.jsonl").read_text(encoding="utf-8").split("\n") if line]
     said = read_json(bundle / "manifest.json")["postprocess"]
-    generator = open_generator(folder / "out" / "bundle", "litert")
+    generator = package.load(bundle, "litert")
+    assert isinstance(generator, Generator)
     assert (said["start"], said["end"], said["max_length"]) == (generator.start, generator.end, 12)
     assert len(generator.generate_reply(golden[0]["text"]).ids) <= 12
-    with pytest.raises(UsageError, match="kind 'generation'"):
-        package.load(bundle)
+    with pytest.raises(UsageError, match="kind 'generation', not 'single_label'; use edgewright generate"):
+        open_predictor(bundle)
+    with pytest.raises(UsageError, match="leave on_prediction out"):
+        package.load(bundle, on_prediction=print)
 
 
 @pytest.mark.parametrize(
@@ -194,9 +199,9 @@ def test_the_bundle_opens_and_answers(record: RunRecord, folder: Path) -> None:
         (("heads = 2\nfeed", "heads = 3\nfeed"), r"\[model\]"),
         (("layers = 1\nheads", "layers = 0\nheads"), "model.layers"),
         (("epochs = 3", "epoch = 3"), "did you mean 'epochs'"),
-        (('onnx = ["fp32", "int8"]', 'onnx = ["static_wi8_ai8"]'), "static_wi8_ai8"),
+        (('onnx = ["fp32"]', 'onnx = ["static_wi8_ai8"]'), "static_wi8_ai8"),
         (('"byte_bpe"', '"characters"'), "wordpiece or byte_bpe"),
-        (("[gates]", 'also_evaluate = ["x"]\n[gates]'), "also_evaluate"),
+        (("[tokenizer]", 'also_evaluate = ["x"]\n[tokenizer]'), "also_evaluate"),
     ],
 )
 def test_wrong_recipes_are_refused_in_one_line(wrong: tuple[str, str], said: str, tmp_path: Path) -> None:
@@ -204,6 +209,32 @@ def test_wrong_recipes_are_refused_in_one_line(wrong: tuple[str, str], said: str
     path.write_text(RECIPE.replace(*wrong), encoding="utf-8")
     with pytest.raises(UsageError, match=said):
         reply_tables.check(read(path))
+
+
+def test_gates_of_replies_judge_fp32_by_its_tokens_and_int8_by_its_perplexity_and_time() -> None:
+    def judged(numerics: Any, **metrics: float) -> dict[str, str]:
+        results = gates.judge(
+            Targets(max_p50_ms=None, max_step_p50_ms=0.3, max_perplexity=40),
+            numerics,
+            accuracy=None,
+            macro_f1=None,
+            span_f1=None,
+            metrics=metrics,
+            reference=Baseline("PyTorch fp32"),
+            label_agreement=1.0,
+            shipped_bytes=1,
+            p50_ms=Interval(0.5, 0.5, 0.5),
+            text_to_label_p50_ms=None,
+            timed_here=True,
+        )
+        return {gate.name: gate.verdict for gate in results if gate.verdict == "fail"}
+
+    assert judged("fp32", equal_replies=0.995, perplexity=30, perplexity_rise=0) == {"min_equal_replies_fp32": "fail"}
+    assert judged("dynamic_wi8_afp32", equal_replies=0.5, perplexity=41, perplexity_rise=0.06) == {
+        "max_perplexity": "fail",
+        "max_perplexity_rise": "fail",
+        "max_step_p50_ms": "fail",
+    }
 
 
 @pytest.mark.parametrize("name", ["reply_small", "reply_full"])
