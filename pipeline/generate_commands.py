@@ -11,12 +11,15 @@ from edgewright.data.sampling import Sampling
 from edgewright.errors import UsageError
 from edgewright.models.hybrid import SMALL, HybridConfig, HybridRNNTransformer
 from edgewright.runtimes.generator import Generator, open_generator, shapes_of
+from edgewright.runtimes.opening import opened_bundle
 from edgewright.runtimes.pytorch import PyTorchRunner
+from edgewright.runtimes.stream import CharacterStream, open_stream
 
 SIZES = {"small": SMALL, "full": HybridConfig()}
 DEMO_PROMPT = "Hello! Could you find me a train for tomorrow morning?"
 DEMO_LENGTHS = (64,)
 DEMO_TOKENS = 16
+CHARACTERS = 200  # written where nobody says how many
 DEMO_WAYS = {
     "greedy": Sampling(temperature=0.0),
     "temperature 0.8": Sampling(temperature=0.8),
@@ -36,13 +39,19 @@ def generate(
     runtime: str | None = None,
     numerics: str | None = None,
 ) -> dict[str, Any]:
-    """The reply of a bundle to a message, with its statistics.
+    """The reply of a bundle to a message, with its statistics; of a bundle of kind "sequence" the text that goes on.
 
     Raises:
         UsageError: the bundle writes no replies, or a setting is out of its range.
     """
-    generator = open_generator(bundle, runtime, numerics)
     how = asdict(sampling or Sampling(temperature=0.0))
+    opened = opened_bundle(bundle)
+    if opened.kind == "sequence":
+        stream = open_stream(opened, runtime, numerics)
+        if not isinstance(stream, CharacterStream):
+            raise UsageError(f"{opened.path}: it reads no text; use runtimes.stream.open_stream")
+        return {"text": stream.write(message, max_length or CHARACTERS, how["temperature"], seed)}
+    generator = open_generator(opened, runtime, numerics)
     reply = generator.generate_reply(message, context, max_length, **how, beams=beams, seed=seed)
     said = asdict(reply)
     del said["ids"]

@@ -26,21 +26,22 @@ def open_bundle(
 ) -> Any:
     """What a bundle is used through; `edgewright.load` is this function.
 
-    A Generator where the bundle writes replies, else the Predictor or the EntityPredictor of `open_predictor`, which
-    takes the same arguments. Functions for one kind say more to a type checker: open_classifier, open_entities, and
-    open_generator in runtimes/generator.py.
+    A Generator where the bundle writes replies, a stream where it reads sequences, else the Predictor or the
+    EntityPredictor of `open_predictor`, which takes the same arguments. Functions for one kind say more to a type
+    checker: open_classifier, open_entities, open_generator (runtimes/generator.py), open_stream (runtimes/stream.py).
 
     Raises:
         UsageError: no such bundle, runtime or numerics, or there are no predictions to be told of.
     """
     opened = opened_bundle(bundle)
-    if opened.kind != "generation":
+    if opened.kind not in ("generation", "sequence"):
         return open_predictor(opened, runtime, numerics, threads, on_prediction)
     if on_prediction is not None:
-        raise UsageError(f"{opened.path}: a bundle that writes replies makes no predictions; leave on_prediction out")
-    from edgewright.runtimes.generator import open_generator  # it imports this module
+        raise UsageError(f"{opened.path}: kind '{opened.kind}' makes no predictions; leave on_prediction out")
+    from edgewright.runtimes import generator, stream  # they import this module
 
-    return open_generator(opened, runtime, numerics, threads)
+    opener = generator.open_generator if opened.kind == "generation" else stream.open_stream
+    return opener(opened, runtime, numerics, threads)
 
 
 def open_predictor(

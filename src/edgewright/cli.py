@@ -190,7 +190,7 @@ def generate(
     numerics: Annotated[str | None, typer.Option("--numerics", help="by default the smallest artifact")] = None,
     as_json: Json = False,
 ) -> None:
-    """A reply to a message, from a bundle that writes replies."""
+    """A reply to a message, from a bundle that writes replies; or what follows it, from one that writes text."""
     from edgewright.data.sampling import Sampling
     from edgewright.pipeline import generate_commands
 
