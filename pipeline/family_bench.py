@@ -11,7 +11,7 @@ import torch
 
 from edgewright.benchmarks.family_record import FamilyRecord, FamilyRow, compared
 from edgewright.benchmarks.job_files import write_inputs
-from edgewright.benchmarks.latency import Job, measure
+from edgewright.benchmarks.latency import Job, Results, measure
 from edgewright.benchmarks.machine import fingerprint
 from edgewright.compress.numerics import INT8, TARGETS, Numerics, Target
 from edgewright.compress.quantize import quantize
@@ -81,8 +81,11 @@ def bench(
         if cell[1] not in NOT_TIMED
         for function, (method, path) in inputs[cell[0]].items()
     }
-    with reporter.bar("latency, blocks in turn", 1) as bar:
-        taken = measure(list(jobs.values()), effort, lambda done, total: bar.update(done, total=total)) if jobs else {}
+    taken: Results = {}
+    for name in inputs:  # one family after the other: a process for each of all the files does not fit into memory
+        own = [job for (family, *_), job in jobs.items() if family == name]
+        with reporter.bar(f"latency of {name}, blocks in turn", 1) as bar:
+            taken |= measure(own, effort, lambda done, total: bar.update(done, total=total)) if own else {}
     rows = []
     for cell in cells:
         said = read_json(folders[cell] / "family.json")
