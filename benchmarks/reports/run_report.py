@@ -255,6 +255,7 @@ def _context(record: RunRecord) -> dict[str, Any]:
         "loosened": [(cell, gate) for cell, gate in gates if gate.loosened],
         "scores": scores_of(record),
         "most_accurate": _best(passing, scores_of(record)[0]),
+        "spans": _spans(_best(passing, scores_of(record)[0])),
         "smallest": min((c for c in passing if c.shipped_bytes is not None), key=_shipped, default=None),
         "fastest": min(timed, key=_p50, default=None),
         "noisy": [cell for cell in cells if cell.timing is not None and not cell.timing.quiet],
@@ -363,6 +364,17 @@ def _best(cells: list[Cell], main: Score) -> Cell | None:
     found = [(value, cell) for cell in cells if (value := main.of(cell)) is not None]
     best = min if main.lowest else max
     return best(found, key=lambda one: one[0])[1] if found else None
+
+
+def _spans(cell: Cell | None) -> list[dict[str, Any]]:
+    """Of a tagger's best cell: one row for each source of the rows, then one for each type of entity."""
+    if cell is None:
+        return []
+    return [
+        {"group": group, "name": name, **figures}
+        for group, key in (("source", "by_source"), ("type", "by_type"))
+        for name, figures in cell.metrics.get(key, {}).items()
+    ]
 
 
 def _shipped(cell: Cell) -> int:

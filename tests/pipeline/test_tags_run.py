@@ -149,6 +149,8 @@ def test_what_the_report_says_of_a_tagger(tags_run: TagsRun) -> None:
     assert "span F1" in page and "B-PERSON" in page
     markdown = (tags_run.out / "report.md").read_text(encoding="utf-8")
     assert "| span F1 | macro-F1 of types | word accuracy |" in markdown
+    assert "| source | many |" in markdown and "| type | PERSON |" in markdown
+    assert '<section id="spans">' in page
 
 
 def test_the_commands_take_a_bundle_of_tags(tags_run: TagsRun) -> None:
