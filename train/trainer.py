@@ -4,7 +4,6 @@ It is deterministic from the seed, saves its whole state after every epoch, and 
 Started by `torchrun`, the same code trains on several processes: each takes its share of every batch.
 """
 
-import math
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import field
@@ -21,6 +20,7 @@ from edgewright.data.dataset import Dataset, batch_count, batches, in_order
 from edgewright.train import parameters, state
 from edgewright.train.objectives import Objective, labels_objective
 from edgewright.train.processes import Processes, join
+from edgewright.train.schedule import rate
 
 Progress = Callable[[int, int, str], None]  # (epochs done, epochs in all, what there is to say)
 
@@ -104,7 +104,7 @@ def _train(
     parameters.freeze(model, config.freeze)
     optimizer = _optimizer(model, config)
     steps = config.epochs * batch_count(len(training), config.batch_size)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps, config.warmup))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate(step, steps, config.warmup))
     objective = objective or labels_objective(
         training, _classes(model), config.class_weights, config.label_smoothing, config.metric
     )
@@ -182,14 +182,6 @@ def _optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
     kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer]
     groups = parameters.groups(model, config.learning_rate, config.head_learning_rate)
     return kind(groups, weight_decay=config.weight_decay)
-
-
-def _rate(step: int, steps: int, warmup: float) -> float:
-    """Share of the learning rate at a step: linear up, then half a cosine down to 0."""
-    rising = max(1, round(steps * warmup))
-    if step < rising:
-        return (step + 1) / rising
-    return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - rising) / max(1, steps - rising))))
 
 
 def _average(averaged: dict[str, Tensor], model: nn.Module, decay: float) -> None:
