@@ -47,15 +47,17 @@ check: lint types test
 # Needs EDGEWRIGHT_DATA and a quiet machine; takes about an hour. Exit code 4 (too noisy) keeps the figures, marked so.
 NORMAL = --effort normal --out out/normal
 results: install
-	for name in urgency intent intent_cnn banking; do \
+	for name in urgency intent intent_cnn banking entities logs text_en reply_small; do \
 	  $(BIN)/edgewright run $$name $(NORMAL)/$$name --allow-inconclusive || [ $$? -eq 1 ] || exit 1; \
 	done
+	$(BIN)/edgewright families $(NORMAL)/families
 	for name in intent intent_cnn; do \
 	  $(BIN)/edgewright bench out/normal/$$name/bundle $(NORMAL)/$$name --full \
 	    --data "$$EDGEWRIGHT_DATA/intent_clinc150/test.jsonl.gz" || exit 1; \
 	done
 	for name in intent banking; do $(BIN)/edgewright peers $$name $(NORMAL)/$$name || exit 1; done
-	$(BIN)/python -m edgewright.benchmarks.publish out/normal urgency intent banking intent_cnn
+	$(BIN)/python -m edgewright.benchmarks.publish out/normal urgency intent banking intent_cnn \
+	  entities logs text_en reply_small
 
 clean:
 	rm -rf build dist out src/*.egg-info .mypy_cache .pytest_cache .ruff_cache
