@@ -9,15 +9,17 @@ from pathlib import Path
 import pytest
 
 from edgewright.compress.numerics import NUMERICS, SUPPORT, TARGETS
+from edgewright.models import MODELS
 from tests.end_to_end.runs import SMALL, edgewright
 
 
 def test_models_lists_families_with_parameters_and_formats() -> None:
     rows = edgewright("models", "--json").json()
-    assert {row["name"] for row in rows} >= {"text_cnn", "ngram_hybrid"}
+    assert {row["name"] for row in rows} == set(MODELS)
     for row in rows:
-        assert set(row) == {"name", "parameters", "formats"}
-        assert row["parameters"] > 100_000 and row["formats"] == list(TARGETS)
+        assert set(row) == {"name", "parameters", "formats"} and row["formats"] == list(TARGETS)
+    parameters = {row["name"]: row["parameters"] for row in rows}
+    assert parameters["sequence_net"] == 7_282 and parameters["hybrid"] == 32_805_352
 
 
 def test_doctor_prints_the_one_table() -> None:
