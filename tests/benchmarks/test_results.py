@@ -86,3 +86,16 @@ def test_the_families_have_their_report_and_keep_their_bars() -> None:
     assert {row.target for row in found.rows} == set(TARGETS)
     assert {bar.family for bar in family_record.BARS} <= {row.family for row in found.rows}
     assert all(row.error < 1e-5 for row in found.rows if row.numerics == "fp32")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("entities", ("Most accurate", "Up and to the left", "Size against span F1", "wnut17")),
+        ("reply_small", ("Lowest perplexity", "Down and to the left", "tokens/s")),
+        ("logs", ("Most accurate", "Up and to the left", "Generated data")),
+    ],
+)
+def test_the_page_of_each_kind_says_what_is_better(name: str, words: tuple[str, ...]) -> None:
+    page = run_report.html(record.from_json(read_json(path(name)), name), run_report.Details(labels=()))
+    assert all(word in page for word in words)
