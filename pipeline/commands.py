@@ -75,7 +75,7 @@ def report(record: Path, out: Path | None) -> Shown:
     if out is not None and out.suffix not in (".html", ".md"):
         raise UsageError(f"--out {out}: the name must end in .html or .md")
     given = read_json(record)
-    if isinstance(given, dict) and "kind" in given:
+    if isinstance(given, dict) and "kind" in given and "cells" not in given:  # of a run, the kind is its task's
         bench = bench_record.from_json(given, str(record))
         if out is not None:
             write_text(out, bench_report.html(bench) if out.suffix == ".html" else bench_report.markdown(bench))

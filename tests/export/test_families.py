@@ -23,7 +23,7 @@ STEPS = 40
 class Exported(NamedTuple):
     target: Target
     numerics: Numerics
-    kind: str  # fp32 or int8
+    kind: str  # fp32, int8, or the numerics of 4 bits
     model: Any  # its weights are those of the file
     methods: tuple[Method, ...]
     runner: Runner
@@ -32,7 +32,7 @@ class Exported(NamedTuple):
 @pytest.fixture(scope="module")
 def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Exported:
     family, target, kind = request.param
-    numerics: Numerics = "fp32" if kind == "fp32" else INT8[target]
+    numerics: Numerics = INT8[target] if kind == "int8" else kind
     assert SUPPORT[numerics, target].supported
     quantized = quantize(build(family), numerics)
     methods = quantized.module.methods(LENGTHS if family != "sequence_net_many_to_one" else (8,))  # type: ignore[operator]
@@ -47,10 +47,18 @@ CELLS = [
     for target in TARGETS
     for kind in ("fp32", "int8")
 ]
+FOUR_BITS = [
+    pytest.param(("hybrid", target, numerics), id=f"hybrid-{target}-{numerics}")
+    for target, numerics in (
+        ("executorch", "dynamic_wi4_afp32"),
+        ("onnx", "dynamic_wi4_afp32"),
+        ("coreml", "weight_only_wi4_afp16"),
+    )
+]
 WITH_STATE = [cell for cell in CELLS if cell.values[0][0] in ("sequence_net", "hybrid")]  # type: ignore[index]
 
 
-@pytest.mark.parametrize("exported", CELLS, indirect=True)
+@pytest.mark.parametrize("exported", [*CELLS, *FOUR_BITS], indirect=True)
 def test_each_method_answers_as_pytorch_does(exported: Exported) -> None:
     reference = PyTorchRunner(exported.model)
     for method in exported.methods:
@@ -62,7 +70,11 @@ def test_each_method_answers_as_pytorch_does(exported: Exported) -> None:
                 assert [array.shape for array in given] == [array.shape for array in wanted]
                 for name, one, other in zip(method.outputs, given, wanted, strict=True):
                     one, other = real_part(method, arrays, one), real_part(method, arrays, other)
-                    assert difference(one, other) <= TOLERANCE[exported.kind], (method.name, length, name.name)
+                    assert difference(one, other) <= TOLERANCE.get(exported.kind, TOLERANCE["int8"]), (
+                        method.name,
+                        length,
+                        name.name,
+                    )
 
 
 @pytest.mark.parametrize("exported", WITH_STATE, indirect=True)
