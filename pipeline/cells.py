@@ -117,12 +117,7 @@ def golden_vectors(task: Task, learnt: Learnt) -> list[Golden]:
 
 def decoding_of(learnt: Learnt) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Transitions, first and last of Viterbi, as the reference's stage left them."""
-    said = learnt.figures()["decoding"]
-    transitions, first, last = (
-        np.array([[-np.inf if value is None else value for value in row] for row in said[name]])
-        for name in ("transitions", "first", "last")
-    )
-    return transitions, first[0], last[0]
+    return reader.read_decoding(learnt.figures()["decoding"])
 
 
 def bundle_content(

@@ -74,15 +74,14 @@ class Bundle:
 
     def decoding(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Transitions (C, C), first and last (C,) of Viterbi, for a tagger; -inf forbids."""
-        said = self.manifest["postprocess"]
-        transitions, first, last = (
-            np.array([[-np.inf if value is None else value for value in row] for row in said[name]], np.float64)
-            for name in ("transitions", "first", "last")
-        )
         count = len(self.labels)
-        if transitions.shape != (count, count) or first.shape != (1, count) or last.shape != (1, count):
+        try:
+            transitions, first, last = read_decoding(self.manifest["postprocess"])
+        except ValueError as error:  # rows of different lengths
+            raise DamagedFileError(f"{self.path}/manifest.json: its transitions are no matrix; get it anew") from error
+        if transitions.shape != (count, count) or first.shape != (count,) or last.shape != (count,):
             raise DamagedFileError(f"{self.path}/manifest.json: its transitions do not fit {count} tags; get it anew")
-        return transitions, first[0], last[0]
+        return transitions, first, last
 
     def reference(self) -> Path | None:
         """The float PyTorch checkpoint, where the bundle holds one."""
@@ -115,6 +114,15 @@ class Bundle:
         path = files.inside(self.path, name)
         _check(path, expected)
         return path
+
+
+def read_decoding(said: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Transitions (C, C), first and last (C,) from lists of rows, in which None stands for -inf."""
+    transitions, first, last = (
+        np.array([[-np.inf if value is None else value for value in row] for row in said[name]], np.float64)
+        for name in ("transitions", "first", "last")
+    )
+    return transitions, first[0], last[0]
 
 
 def read(path: Path) -> Bundle:

@@ -21,7 +21,7 @@ from edgewright.models.methods import Method
 from edgewright.runtimes import coreml as runtime
 from edgewright.runtimes.mil.loading import MODEL_FOLDER, load_program, read_model, stored_constants
 
-pytest.importorskip("coremltools", reason="Core ML's converter is not installed")
+pytest.importorskip("coremltools", reason="needs edgewright[coreml]")
 
 from edgewright.export import coreml  # takes seconds, and logs when the library is missing
 from edgewright.export.coreml_palette import palette

@@ -24,7 +24,7 @@ from edgewright.runtimes.mil.loading import read_model, stored_constants
 from edgewright.runtimes.pytorch import PyTorchRunner
 from tests.export.families import HYBRID, VOCABULARY, build
 
-pytest.importorskip("coremltools", reason="Core ML's converter is not installed")
+pytest.importorskip("coremltools", reason="needs edgewright[coreml]")
 
 from edgewright.export import coreml  # takes seconds, and logs when the library is missing
 from edgewright.export.coreml_weights import check_weights, stored_name

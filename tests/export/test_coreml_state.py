@@ -17,7 +17,7 @@ from edgewright.runtimes import coreml as runtime
 from edgewright.runtimes.mil.loading import read_model
 from tests.export.families import VOCABULARY, build, inputs_of
 
-pytest.importorskip("coremltools", reason="Core ML's converter is not installed")
+pytest.importorskip("coremltools", reason="needs edgewright[coreml]")
 
 from edgewright.export.coreml_state import export_with_state  # takes seconds, and logs when the library is missing
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import edgewright as package
 from edgewright.data import log_lines
 from edgewright.data.files import read_json, sha256, write_json
 from edgewright.errors import UsageError
@@ -106,6 +107,14 @@ def test_a_log_is_scored_alike_in_every_runtime(tiny: Run) -> None:
     assert np.isfinite(scores).all()
     spread = np.std(scores[0])
     assert max(np.abs(np.array(one) - scores[0]).mean() for one in scores) < 0.05 * spread
+
+
+def test_load_gives_the_stream_and_generate_says_that_it_is_no_text(tiny: Run) -> None:
+    stream = package.load(tiny.bundle, "onnx")
+    assert isinstance(stream, LogStream)
+    with pytest.raises(UsageError, match="kind 'sequence' makes no predictions"):
+        package.load(tiny.bundle, "onnx", on_prediction=print)
+    refused(edgewright("generate", tiny.bundle, "a line"), 2, "it reads no text", "open_stream")
 
 
 def test_commands_that_need_labels_refuse_in_one_line(tiny: Run, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from edgewright.runtimes.mil.loading import load_program
 from edgewright.runtimes.mil.operators import OPERATORS
 
-pytest.importorskip("coremltools", reason="the packages under test are written by coremltools")
+pytest.importorskip("coremltools", reason="needs edgewright[coreml]")
 
 
 @contextlib.contextmanager

@@ -23,7 +23,7 @@ from edgewright.runtimes import coreml
 from edgewright.runtimes.mil.loading import MODEL_FOLDER, load_program, read_model
 from edgewright.runtimes.mil.operators import OPERATORS
 
-pytest.importorskip("coremltools", reason="the packages under test are written by coremltools")
+pytest.importorskip("coremltools", reason="needs edgewright[coreml]")
 
 
 @contextlib.contextmanager
