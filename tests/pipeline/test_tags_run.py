@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -17,7 +18,7 @@ from edgewright.data import sources
 from edgewright.data.catalogue import SplitFile
 from edgewright.data.files import sha256
 from edgewright.data.rows import write_rows
-from edgewright.errors import UsageError
+from edgewright.errors import DamagedFileError, UsageError
 from edgewright.pipeline import recipe as recipes
 from edgewright.pipeline import run as runs
 from edgewright.pipeline.progress import Reporter
@@ -165,6 +166,17 @@ def test_the_commands_take_a_bundle_of_tags(tags_run: TagsRun) -> None:
         next(c.span_f1 for c in tags_run.record.cells if c.target == "onnx"), abs=0.02
     )
     assert set(row["by_source"]) == {"few", "many"}
+
+
+@pytest.mark.parametrize(("rows", "words"), [([[0.0], [0.0, 1.0]], "no matrix"), ([[0.0]], "do not fit")])
+def test_wrong_transitions_are_refused(tags_run: TagsRun, tmp_path: Path, rows: list[Any], words: str) -> None:
+    moved = tmp_path / "bundle"
+    shutil.copytree(tags_run.out / "bundle", moved)
+    manifest = json.loads((moved / "manifest.json").read_text(encoding="utf-8"))
+    manifest["postprocess"]["transitions"] = rows
+    (moved / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    with pytest.raises(DamagedFileError, match=words):
+        open_entities(moved, "onnx").predict("meet Anna")
 
 
 def test_a_classifier_is_not_opened_from_it(tags_run: TagsRun) -> None:
