@@ -27,9 +27,9 @@ from edgewright.runtimes import Runner
 from edgewright.runtimes.answers import answers_of
 from edgewright.runtimes.pytorch import PyTorchRunner
 from edgewright.train import metrics
+from edgewright.train.labels import train
 from edgewright.train.objectives import Tags, decoding
 from edgewright.train.temperature import fit_temperature
-from edgewright.train.trainer import train
 
 
 def golden_texts() -> list[str]:

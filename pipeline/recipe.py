@@ -71,7 +71,7 @@ class Recipe:
     data: DataTable = DataTable()
     tokenizer: dict[str, Any] = field(default_factory=dict)  # checked by the tokenizer's own file
     model: dict[str, Any] = field(default_factory=dict)  # `family` and the fields of its config
-    train: dict[str, Any] = field(default_factory=dict)  # checked by train.trainer.TrainConfig
+    train: dict[str, Any] = field(default_factory=dict)  # checked by train.labels.LabelsConfig
     export: ExportTable = ExportTable()
     gates: dict[str, Any] = field(default_factory=dict)  # replaces bounds of the task's targets
     seeds: tuple[int, ...] = (0,)  # `normal` trains all of them and ships the best on validation

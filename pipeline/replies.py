@@ -89,8 +89,8 @@ def make_model(
         {
             "metric": "perplexity",
             "best_epoch": trained.best.epoch,
-            "best_score": trained.best.perplexity,
-            "epochs": [[epoch.epoch, epoch.loss, epoch.perplexity] for epoch in trained.history],
+            "best_score": -trained.best.score,
+            "epochs": [[epoch.epoch, epoch.loss, -epoch.score] for epoch in trained.history],
         },
     )
 

@@ -19,7 +19,7 @@ from edgewright.models import MODELS, pretrained
 from edgewright.models.encoder import EncoderConfig
 from edgewright.pipeline.recipe import Recipe, refuse_unknown, validated
 from edgewright.train import parameters
-from edgewright.train.trainer import TrainConfig
+from edgewright.train.labels import LabelsConfig
 
 # Fields of a family's config that follow from the tokenizer and the labels: no recipe sets them.
 DERIVED = ("vocab_size", "features", "classes", "input_size", "output_size")
@@ -185,11 +185,11 @@ def pretrained_files(recipe: Recipe) -> dict[str, Any]:
     return {} if folder is None else {"pretrained": pretrained.digests(folder)}
 
 
-def train_config(recipe: Recipe, seed: int) -> TrainConfig:
+def train_config(recipe: Recipe, seed: int) -> LabelsConfig:
     """Raises UsageError: an unknown key or a wrong value in [train]."""
     given = {"metric": recipe.task_with_gates().primary_metric, **recipe.train}
-    refuse_unknown(given, TrainConfig, recipe.path, "[train]")
-    return replace(validated(TrainConfig, given, recipe.path, "train"), seed=seed)
+    refuse_unknown(given, LabelsConfig, recipe.path, "[train]")
+    return replace(validated(LabelsConfig, given, recipe.path, "train"), seed=seed)
 
 
 def check(recipe: Recipe) -> None:

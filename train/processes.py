@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import distributed, nn
 
+from edgewright.errors import UsageError
+
 
 @dataclass(frozen=True)
 class Processes:
@@ -29,10 +31,17 @@ def rank() -> int:
 
 
 @contextmanager
-def join() -> Iterator[Processes]:
-    """The group that torchrun's environment names (RANK, WORLD_SIZE, LOCAL_RANK); alone without it."""
+def join(alone: bool = False) -> Iterator[Processes]:
+    """The group that torchrun's environment names (RANK, WORLD_SIZE, LOCAL_RANK); one process without it.
+
+    Raises:
+        UsageError: there are several processes for something that one must do alone.
+    """
     cuda = torch.cuda.is_available()
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    count = int(os.environ.get("WORLD_SIZE", "1"))
+    if alone and count > 1:
+        raise UsageError(f"this training takes one process, not {count}; start it without torchrun")
+    if count == 1:
         yield Processes(0, 1, torch.device("cuda", 0) if cuda else torch.device("cpu"))
         return
     distributed.init_process_group("nccl" if cuda else "gloo")

@@ -1,10 +1,7 @@
-"""The training loop of models that say what comes next: characters of a text, lines of a log.
+"""Training of models that read a sequence and say at each position what comes next: characters of a text, lines of a
+log."""
 
-As the loop of classifiers (trainer.py) it is deterministic from the seed, saves its whole state after every epoch and
-goes on from there bit for bit; a figure on validation chooses the epoch.
-"""
-
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass as plain_dataclass
 from pathlib import Path
 from typing import Annotated
@@ -21,18 +18,16 @@ from edgewright.data.log_features import NUMBERS
 from edgewright.data.log_lines import LEVELS
 from edgewright.data.plain_text import PADDING
 from edgewright.data.sequence_rows import LEAST_SPREAD, MOST_SPREAD, Rows
-from edgewright.errors import UsageError
-from edgewright.train import state
-from edgewright.train.processes import join
-from edgewright.train.schedule import rate
+from edgewright.train import loop
+from edgewright.train.loop import Forward, LoopConfig, Progress, Trained
+from edgewright.train.processes import Processes
 
-Progress = Callable[[int, int, str], None]  # (epochs done, epochs in all, what there is to say)
 Loss = Callable[[Tensor, Tensor], Tensor]  # outputs (B, T, O) and targets → (B, T), 0 where nothing is counted
 EVALUATED = 64  # rows of one batch
 
 
 @dataclass(frozen=True, config={"extra": "forbid"})
-class SequencesConfig:
+class SequencesConfig(LoopConfig):
     """The [train] table of a recipe of kind "sequence"."""
 
     epochs: Annotated[int, Field(ge=1)] = 10
@@ -42,27 +37,6 @@ class SequencesConfig:
     learning_rate: Annotated[float, Field(gt=0)] = 4e-3
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     warmup: Annotated[float, Field(ge=0, le=1)] = 0.05  # share of the steps; see schedule.py
-    clip_norm: Annotated[float, Field(gt=0)] = 1.0
-    patience: Annotated[int | None, Field(ge=1)] = None  # stop after so many epochs without a better one
-    seed: int = 0
-    threads: Annotated[int, Field(ge=1)] = 1  # of the CPU; another number sums in another order: other last bits
-
-
-@plain_dataclass(frozen=True)
-class Epoch:
-    """What one epoch gave: mean training loss of a position in nats, and the figure on validation, higher is better."""
-
-    epoch: int
-    loss: float
-    score: float
-
-
-@plain_dataclass(frozen=True)
-class Trained:
-    """best: the epoch whose weights the model now has."""
-
-    best: Epoch
-    history: list[Epoch]
 
 
 def train(
@@ -74,20 +48,13 @@ def train(
     folder: Path,
     progress: Progress = lambda done, total, text: None,
 ) -> Trained:
-    """Train `model` in place, a `forward(x)` as in sequence_net.py, and leave its best epoch's weights in it.
+    """Train `model` in place, a `forward(x)` as in sequence_net.py; see loop.train.
 
     Args:
         training: the rows of an epoch, by its number from 0; always the same for the same number.
         score: of the model on validation, higher is better.
-        folder: holds the state of an interrupted run (`state.safetensors`); a finished run leaves none.
-
-    Raises:
-        UsageError: torchrun started several processes: this loop takes one.
     """
-    with join() as processes:
-        if processes.count > 1:
-            raise UsageError(f"sequences are trained by one process, not {processes.count}; start it without torchrun")
-        return _train(model, training, loss, score, config, folder, progress, processes.device)
+    return loop.train(model, _Lesson(training, loss, score, config), config, folder, progress, alone=True)
 
 
 def next_character(outputs: Tensor, targets: Tensor) -> Tensor:
@@ -133,66 +100,44 @@ def surprises_of(model: nn.Module, rows: Rows) -> NDArray[np.float64]:
     return np.concatenate(parts)
 
 
-def _train(
-    model: nn.Module,
-    training: Callable[[int], Rows],
-    loss: Loss,
-    score: Callable[[nn.Module], float],
-    config: SequencesConfig,
-    folder: Path,
-    progress: Progress,
-    device: torch.device,
-) -> Trained:
-    torch.set_num_threads(config.threads)
-    model.to(device)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
-    steps = config.epochs * len(_batches(len(training(0)), config, 0))
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate(step, steps, config.warmup))
-    run = state.Run(model, optimizer, schedule, averaged={})
-    history = [Epoch(int(number), mean, figure) for number, mean, figure in state.load(run, folder)]
-    best = _best(history)
-
-    while len(history) < config.epochs and not _finished(history, config.patience):
-        epoch = len(history)
-        rows = training(epoch)
-        model.train()
-        total, positions = torch.zeros((), device=device), 0
-        for chosen in _batches(len(rows), config, epoch):
-            x, targets = (torch.from_numpy(part).to(device) for part in (rows.inputs(chosen), rows.targets(chosen)))
-            count = int(rows.counted(chosen).sum())
-            summed = loss(model(x), targets).sum()
-            optimizer.zero_grad()
-            (summed / count).backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
-            optimizer.step()
-            schedule.step()
-            total += summed.detach()
-            positions += count
-        history.append(Epoch(epoch, float(total) / positions, score(model)))
-        if best is None or history[-1].score > best.score:
-            best = history[-1]
-            run.best = {name: value.detach().clone() for name, value in model.state_dict().items()}
-        state.save(run, [[one.epoch, one.loss, one.score] for one in history], folder)
-        said = f"loss {history[-1].loss:.3f}, validation {abs(history[-1].score):.4f}"
-        progress(len(history), config.epochs, said)
-
-    assert best is not None, "at least one epoch"
-    model.load_state_dict(run.best)
-    model.to("cpu").eval()
-    state.remove(folder)
-    return Trained(best, history)
+@plain_dataclass(frozen=True)
+class _Batch:
+    inputs: np.ndarray
+    targets: np.ndarray
+    positions: int  # that are counted
 
 
-def _batches(rows: int, config: SequencesConfig, epoch: int) -> list[NDArray[np.int64]]:
-    """The row numbers of each batch, in an order that the seed and the epoch decide."""
-    order = np.random.default_rng([config.seed, epoch]).permutation(rows)[: config.rows]
-    return [order[start : start + config.batch_size] for start in range(0, len(order), config.batch_size)]
+@plain_dataclass(frozen=True)
+class _Lesson:
+    training: Callable[[int], Rows]
+    nats: Loss
+    on_validation: Callable[[nn.Module], float]
+    config: SequencesConfig
 
+    def steps(self) -> int:
+        return len(self._chosen(len(self.training(0)), 0))
 
-def _best(history: list[Epoch]) -> Epoch | None:
-    return max(history, key=lambda one: one.score, default=None)  # the first of equals, as in the loop
+    def batches(self, epoch: int, processes: Processes) -> Iterator[_Batch]:
+        rows = self.training(epoch)
+        for chosen in self._chosen(len(rows), epoch):
+            yield _Batch(rows.inputs(chosen), rows.targets(chosen), int(rows.counted(chosen).sum()))
 
+    def loss(self, forward: Forward, batch: _Batch) -> Tensor:
+        """Nats of a position."""
+        outputs = forward(batch.inputs)
+        return self.nats(outputs, torch.from_numpy(batch.targets).to(outputs.device)).sum() / batch.positions
 
-def _finished(history: list[Epoch], patience: int | None) -> bool:
-    best = _best(history)
-    return best is not None and patience is not None and len(history) - 1 - best.epoch >= patience
+    def score(self, model: nn.Module) -> float:
+        return self.on_validation(model)
+
+    def say(self, score: float) -> str:
+        return f"{abs(score):.4f}"
+
+    def enough(self, score: float) -> bool:
+        return False
+
+    def _chosen(self, rows: int, epoch: int) -> list[NDArray[np.int64]]:
+        """The row numbers of each batch, in an order that the seed and the epoch decide."""
+        config = self.config
+        order = np.random.default_rng([config.seed, epoch]).permutation(rows)[: config.rows]
+        return [order[start : start + config.batch_size] for start in range(0, len(order), config.batch_size)]

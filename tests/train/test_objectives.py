@@ -8,8 +8,8 @@ import torch
 
 from edgewright.data.dataset import IGNORED, Dataset, batches
 from edgewright.models.tagger import Tagger, TaggerConfig
+from edgewright.train.labels import LabelsConfig, predict, train
 from edgewright.train.objectives import Tags, decoding
-from edgewright.train.trainer import TrainConfig, predict, train
 
 NAMES = ("O", "B-X", "I-X")
 
@@ -37,7 +37,7 @@ def rows(count: int, seed: int) -> Dataset:
 @pytest.mark.parametrize("crf", [False, True], ids=["words alone", "random field"])
 def test_a_tagger_learns_spans_from_what_stands_before(crf: bool, tmp_path: Path) -> None:
     made, held_out = model(crf), rows(60, seed=1)
-    config = TrainConfig(epochs=12, batch_size=16, learning_rate=2e-2, metric="span_f1")
+    config = LabelsConfig(epochs=12, batch_size=16, learning_rate=2e-2, metric="span_f1")
     trained = train(made, rows(300, seed=0), held_out, config, tmp_path, objective=Tags(NAMES, 0.0))
     assert trained.best.score > 0.95
     assert Tags(NAMES, 0.0).score(made, predict(made, held_out), held_out) == trained.best.score

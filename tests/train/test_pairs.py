@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from edgewright.data.pair_batches import EncodedPairs
-from edgewright.errors import DamagedFileError
+from edgewright.errors import DamagedFileError, UsageError
 from edgewright.models.hybrid import HybridConfig, HybridRNNTransformer
-from edgewright.train.pairs import PairsConfig, Trained, perplexity, train
+from edgewright.train.loop import Trained
+from edgewright.train.pairs import PairsConfig, perplexity, train
 
 VOCABULARY, START, END = 20, 18, 19
 CONFIG = PairsConfig(epochs=3, batch_size=16, learning_rate=5e-3)
@@ -49,10 +50,10 @@ def test_it_learns_and_keeps_the_best_epoch(tmp_path: Path) -> None:
     said: list[str] = []
     config = PairsConfig(epochs=8, batch_size=32, learning_rate=2e-2)
     trained = train(made, pairs(600, 0), pairs(100, 1), config, tmp_path, lambda done, total, text: said.append(text))
-    assert trained.best.perplexity < 1.4 < trained.history[0].perplexity
-    assert trained.best.perplexity == min(epoch.perplexity for epoch in trained.history)
-    assert perplexity(made, pairs(100, 1)) == pytest.approx(trained.best.perplexity)
-    assert len(said) == 8 and f"validation perplexity {trained.history[-1].perplexity:.2f}" in said[-1]
+    assert -trained.best.score < 1.4 < -trained.history[0].score
+    assert trained.best.score == max(epoch.score for epoch in trained.history)
+    assert perplexity(made, pairs(100, 1)) == pytest.approx(-trained.best.score)
+    assert len(said) == 8 and f"validation perplexity {-trained.history[-1].score:.2f}" in said[-1]
     replies = made.generate(torch.tensor([[5, 9], [11, 3]], dtype=torch.int32), START, END, 8, temperature=0.0)
     assert replies.tolist() == [[5, 6, END], [11, 12, END]]
 
@@ -111,3 +112,9 @@ def test_it_stops_when_nothing_improves(tmp_path: Path) -> None:
     trained: Trained = train(made, pairs(32, 0), pairs(16, 1), config, tmp_path)
     assert len(trained.history) < 30
     assert trained.history[-1].epoch == trained.best.epoch + 2
+
+
+def test_it_is_not_shared_among_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(UsageError, match="takes one process, not 2; start it without torchrun"):
+        learn(tmp_path)

@@ -10,11 +10,13 @@ import torch
 from edgewright.data.dataset import Dataset
 from edgewright.errors import UsageError
 from edgewright.models.encoder import Encoder, EncoderConfig
+from edgewright.train.labels import LabelsConfig, train
 from edgewright.train.parameters import freeze, groups, under
-from edgewright.train.trainer import TrainConfig, train
 
 FROZEN = ("embedding", "position", "layers.0")
-CONFIG = TrainConfig(epochs=3, batch_size=16, learning_rate=1e-3, head_learning_rate=2e-2, freeze=FROZEN, bfloat16=True)
+CONFIG = LabelsConfig(
+    epochs=3, batch_size=16, learning_rate=1e-3, head_learning_rate=2e-2, freeze=FROZEN, bfloat16=True
+)
 
 
 def model(layers: int = 2) -> Encoder:
@@ -49,11 +51,11 @@ def test_frozen_parts_stay_as_they_were_and_all_others_learn(tmp_path: Path) -> 
 
 def test_it_learns_in_bfloat16_and_leaves_float32(tmp_path: Path) -> None:
     made = model(layers=1)
-    config = TrainConfig(epochs=12, batch_size=16, learning_rate=3e-3, bfloat16=True)
+    config = LabelsConfig(epochs=12, batch_size=16, learning_rate=3e-3, bfloat16=True)
     assert train(made, rows(300), rows(60), config, tmp_path / "a").best.score > 0.9
     assert {value.dtype for value in made.parameters()} == {torch.float32}
     exact = model(layers=1)
-    train(exact, rows(300), rows(60), TrainConfig(**{**config.__dict__, "bfloat16": False}), tmp_path / "b")
+    train(exact, rows(300), rows(60), LabelsConfig(**{**config.__dict__, "bfloat16": False}), tmp_path / "b")
     assert not torch.equal(made.head.weight, exact.head.weight), "it was computed in another precision"
 
 
@@ -81,7 +83,7 @@ def test_a_larger_rate_moves_the_head_further(tmp_path: Path) -> None:
     for rate in (1e-3, 2e-2):
         made = model()
         before = made.head.weight.detach().clone()
-        train(made, rows(64), rows(32), TrainConfig(**{**CONFIG.__dict__, "head_learning_rate": rate}), tmp_path)
+        train(made, rows(64), rows(32), LabelsConfig(**{**CONFIG.__dict__, "head_learning_rate": rate}), tmp_path)
         moved.append(float((made.head.weight.detach() - before).abs().mean()))
     assert moved[1] > 3 * moved[0]
 
@@ -110,5 +112,5 @@ def test_a_stopped_run_with_two_rates_goes_on_bit_for_bit(tmp_path: Path) -> Non
 )
 def test_what_does_not_fit_the_model_is_said_in_one_line(tmp_path: Path, changed: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message) as error:
-        train(model(), rows(64), rows(32), TrainConfig(**{**CONFIG.__dict__, **changed}), tmp_path)
+        train(model(), rows(64), rows(32), LabelsConfig(**{**CONFIG.__dict__, **changed}), tmp_path)
     assert "\n" not in str(error.value)

@@ -14,7 +14,8 @@ from edgewright.data.plain_text import windows_of
 from edgewright.data.sequence_rows import CharacterRows, LogRows, bits, line_inputs, line_outputs
 from edgewright.models.sequence_net import SequenceNet, SequenceNetConfig
 from edgewright.train import sequences
-from edgewright.train.sequences import SequencesConfig, Trained, next_character, next_line
+from edgewright.train.loop import Trained
+from edgewright.train.sequences import SequencesConfig, next_character, next_line
 
 VOCABULARY = 6
 CONFIG = SequencesConfig(epochs=3, length=8, batch_size=8, learning_rate=2e-2)

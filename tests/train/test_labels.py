@@ -13,9 +13,9 @@ import torch
 from edgewright.data.dataset import Dataset, batch_count, batches
 from edgewright.errors import DamagedFileError
 from edgewright.models.text_cnn import TextCNN, TextCNNConfig
-from edgewright.train.trainer import TrainConfig, predict, train
+from edgewright.train.labels import LabelsConfig, predict, train
 
-CONFIG = TrainConfig(epochs=4, batch_size=16, learning_rate=1e-2, average=0.5)
+CONFIG = LabelsConfig(epochs=4, batch_size=16, learning_rate=1e-2, average=0.5)
 
 # The same as `learn` below, as a program: a killed process, or one of several.
 PROGRAM = """
@@ -23,8 +23,8 @@ import sys
 from pathlib import Path
 from safetensors.torch import save_file
 sys.path.insert(0, sys.argv[1])
-from test_trainer import CONFIG, model, rows
-from edgewright.train.trainer import train
+from test_labels import CONFIG, model, rows
+from edgewright.train.labels import train
 import os, signal
 def progress(done, total, text):
     if done == int(sys.argv[4]):
@@ -53,7 +53,7 @@ def model() -> TextCNN:
     return TextCNN(TextCNNConfig(vocab_size=50, classes=4, width=16, hidden=16))
 
 
-def learn(folder: Path, config: TrainConfig = CONFIG) -> dict[str, torch.Tensor]:
+def learn(folder: Path, config: LabelsConfig = CONFIG) -> dict[str, torch.Tensor]:
     made = model()
     train(made, rows(96, 0), rows(48, 1), config, folder)
     return made.state_dict()
@@ -75,7 +75,7 @@ def program(*arguments: str, torchrun: int = 0) -> subprocess.CompletedProcess[s
 
 def test_it_learns_what_the_rows_say(tmp_path: Path) -> None:
     made = model()
-    config = TrainConfig(epochs=15, batch_size=16, learning_rate=1e-2)
+    config = LabelsConfig(epochs=15, batch_size=16, learning_rate=1e-2)
     trained = train(made, rows(400, 0), rows(100, 1), config, tmp_path)
     assert trained.best.score > 0.9
     held_out = rows(200, 2)
@@ -85,7 +85,7 @@ def test_it_learns_what_the_rows_say(tmp_path: Path) -> None:
 def test_the_same_seed_gives_the_same_bits_and_another_seed_others(tmp_path: Path) -> None:
     first, again = learn(tmp_path / "a"), learn(tmp_path / "b")
     assert all(torch.equal(first[name], again[name]) for name in first)
-    other = learn(tmp_path / "c", TrainConfig(**{**CONFIG.__dict__, "seed": 1}))
+    other = learn(tmp_path / "c", LabelsConfig(**{**CONFIG.__dict__, "seed": 1}))
     assert not all(torch.equal(first[name], other[name]) for name in first)
 
 
@@ -135,9 +135,9 @@ def test_processes_share_each_batch_and_lose_no_row() -> None:
 
 
 def test_it_stops_early_at_the_target_and_when_nothing_improves(tmp_path: Path) -> None:
-    short = TrainConfig(epochs=50, batch_size=16, learning_rate=1e-2, target=0.5)
+    short = LabelsConfig(epochs=50, batch_size=16, learning_rate=1e-2, target=0.5)
     assert len(train(model(), rows(96, 0), rows(48, 1), short, tmp_path).history) < 50
-    hopeless = TrainConfig(epochs=50, batch_size=16, learning_rate=1e-9, patience=2)
+    hopeless = LabelsConfig(epochs=50, batch_size=16, learning_rate=1e-9, patience=2)
     assert len(train(model(), rows(96, 0), rows(48, 1), hopeless, tmp_path).history) < 10
 
 
