@@ -14,6 +14,7 @@ from edgewright.data.sampling import PADDING
 from edgewright.data.tokenizer import Writing, batch, special_id
 
 CHUNK = 50  # batches whose pairs are sorted by length together: little padding, yet a new mixture every epoch
+ALIKE = 8  # replies whose lengths differ by less may share a batch
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,8 @@ def batches(pairs: EncodedPairs, size: int, seed: int, epoch: int) -> Iterator[B
     groups: list[NDArray[np.int64]] = []
     for begin in range(0, len(order), size * CHUNK):
         chunk = order[begin : begin + size * CHUNK]
-        lengths = [(len(pairs.sources[row]), len(pairs.targets[row])) for row in chunk]
-        # the recurrent encoder's steps cost more than the decoder's padding: the source decides
+        # replies of about one length, and among them prompts of about one length: little padding on both sides
+        lengths = [(len(pairs.targets[row]) // ALIKE, len(pairs.sources[row])) for row in chunk]
         chunk = chunk[sorted(range(len(chunk)), key=lengths.__getitem__)]
         groups += [chunk[i : i + size] for i in range(0, len(chunk), size)]
     for position in random.permutation(len(groups)):

@@ -22,7 +22,7 @@ from edgewright.compress.numerics import SUPPORT, Numerics
 from edgewright.compress.quantize import QuantizedModel
 from edgewright.data.files import write_atomically
 from edgewright.errors import ExportError
-from edgewright.export import litert_file, litert_lstm, litert_weights
+from edgewright.export import litert_file, litert_lstm, litert_norms, litert_weights
 from edgewright.export.artifact import Artifact, Metadata, describe
 from edgewright.export.litert_lstm import StandIn
 from edgewright.export.tracing import OneMethod, example_inputs, refusal, used_parameters
@@ -64,7 +64,7 @@ def export(
 
     def write(scratch: Path) -> None:
         with _silence():
-            _convert(unrolled(model.module, form), methods, scratch)
+            _convert(litert_norms.keep_apart(unrolled(model.module, form)), methods, scratch)
             if model.numerics != "fp32":
                 _quantize(scratch, model.numerics, methods, data)
         file = litert_file.read(scratch)

@@ -78,11 +78,14 @@ class EncoderLayer(nn.Module):
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
         self.norm_first = config.norm_first
+        # a norm that only linear layers read needs no scale and shift: theirs do the same (and a converter that folds
+        # them would leave weights in the file that are nobody's)
+        affine = not config.norm_first
         self.attention = SelfAttention(config.width, config.heads)
-        self.attention_norm = nn.LayerNorm(config.width, config.norm_epsilon)
+        self.attention_norm = nn.LayerNorm(config.width, config.norm_epsilon, elementwise_affine=affine)
         self.up = nn.Linear(config.width, config.feedforward)
         self.down = nn.Linear(config.feedforward, config.width)
-        self.feedforward_norm = nn.LayerNorm(config.width, config.norm_epsilon)
+        self.feedforward_norm = nn.LayerNorm(config.width, config.norm_epsilon, elementwise_affine=affine)
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, x: Tensor, allowed: Tensor) -> Tensor:

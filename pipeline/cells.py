@@ -76,7 +76,7 @@ def make_artifact(recipe: Recipe, task: Task, target: Target, numerics: Numerics
     path = folder / f"{target}-{numerics}{SUFFIX[target]}"
     calibration = calibration_inputs(recipe, task, learnt) if numerics.startswith("static") else []
     artifact = export(
-        target, quantized, model.methods(recipe.export.lengths), path, calibration, _metadata(recipe, task, labels)
+        target, quantized, model.methods(recipe.export.lengths), path, calibration, metadata_of(recipe, task, labels)
     )
 
     runner = load(target, path)
@@ -269,11 +269,12 @@ def _golden_set(name: str, recipe: Recipe, task: Task, labels: Sequence[str], lo
     return {"name": name, "n": scored.n, "accuracy": scored.accuracy, "macro_f1": scored.macro_f1}
 
 
-def _metadata(recipe: Recipe, task: Task, labels: Sequence[str]) -> Metadata:
+def metadata_of(recipe: Recipe, task: Task, labels: Sequence[str] = ()) -> Metadata:
+    """What an artifact says of itself."""
     source = sources.find(task.source)
     return Metadata(
         name=recipe.name,
-        description=recipe.description or f"{task.name}: {len(labels)} labels",
+        description=recipe.description or (f"{task.name}: {len(labels)} labels" if labels else task.name),
         labels=tuple(labels),
         license=source.licence,
         version=str(reader.SCHEMA),

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from edgewright.benchmarks import load_time, memory
 from edgewright.benchmarks.empty_graph import empty_jobs
 from edgewright.benchmarks.job_files import write_inputs
 from edgewright.benchmarks.latency import Job, measure, write_raw
@@ -18,7 +17,7 @@ from edgewright.pipeline.cells import Learnt
 from edgewright.pipeline.progress import Reporter
 from edgewright.pipeline.recipe import Effort, Recipe
 from edgewright.pipeline.sequences import subject_in
-from edgewright.pipeline.timing import NOT_TIMED, Made
+from edgewright.pipeline.timing import NOT_TIMED, Made, cell_times
 
 TIMED_STEPS = 256
 TIMED_ROWS = 16
@@ -66,17 +65,8 @@ def make_timings(
     with reporter.bar("load time and memory", len(timed)) as bar:
         for number, cell in enumerate(timed, start=1):
             job = by_name[f"step {cell.name}"]
-            alone = taken[job.name]["inference"].series
             whole = taken[f"sequence {cell.name}"]["inference"].series
-            answer["cells"][cell.name] = {
-                "p50_ms": asdict(alone.p50_ms),
-                "normalised_p50": asdict(alone.normalised_p50),
-                "p90_ms": asdict(alone.p90_ms),
-                "p99_ms": asdict(alone.p99_ms),
-                "empty_call_ms": asdict(taken[empty[cell.target].name]["inference"].series.p50_ms),
-                "timing": asdict(alone.timing),
-                "load_ms": asdict(load_time.measure(job, effort).load_ms),
-                "peak_memory_bytes": memory.measure(job, empty[cell.target], effort),
+            answer["cells"][cell.name] = cell_times(job, empty[cell.target], taken, effort) | {
                 "metrics": {"sequence_p50_ms": asdict(whole.p50_ms), "sequence_length": longest},
             }
             bar.update(number, cell.name)

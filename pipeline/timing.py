@@ -11,7 +11,7 @@ from edgewright.benchmarks import load_time, memory
 from edgewright.benchmarks.bench_record import Series
 from edgewright.benchmarks.empty_graph import empty_jobs
 from edgewright.benchmarks.job_files import write_inputs, write_texts
-from edgewright.benchmarks.latency import Job, measure, write_raw
+from edgewright.benchmarks.latency import Job, Results, measure, write_raw
 from edgewright.benchmarks.peers import PEERS, Rows, open_peer, shipped_bytes, tfidf
 from edgewright.benchmarks.record import Baseline, Interval
 from edgewright.compress.numerics import Numerics, Target
@@ -97,21 +97,32 @@ def make_timings(
             job = next(job for job in jobs if job.name == f"inference {cell.name}")
             alone = taken[job.name]["inference"].series
             whole = {name: one.series for name, one in taken[f"text {cell.name}"].items()}
-            answer["cells"][cell.name] = {
-                "p50_ms": asdict(alone.p50_ms),
-                "normalised_p50": asdict(alone.normalised_p50),
-                "p90_ms": asdict(alone.p90_ms),
-                "p99_ms": asdict(alone.p99_ms),
+            answer["cells"][cell.name] = cell_times(job, empty[cell.target], taken, effort) | {
                 "text_to_label_p50_ms": asdict(whole["text_to_label"].p50_ms),
                 "encode_p50_ms": asdict(whole["encode"].p50_ms),
-                "empty_call_ms": asdict(taken[empty[cell.target].name]["inference"].series.p50_ms),
                 "timing": _worse(alone, whole["text_to_label"]),
-                "load_ms": asdict(load_time.measure(job, effort).load_ms),
-                "peak_memory_bytes": memory.measure(job, empty[cell.target], effort),
             }
             bar.update(number, cell.name)
     said.unlink()  # texts of a data set stay out of what is kept
     write_json(folder / "timings.json", answer)
+
+
+def cell_times(job: Job, empty: Job, taken: Results, effort: Effort) -> dict[str, Any]:
+    """What is measured of a cell whatever its kind: the latency of the calls of `job`, its load time and memory.
+
+    `taken` has the series of both jobs by their names; `empty` is the target's empty graph.
+    """
+    alone = taken[job.name]["inference"].series
+    return {
+        "p50_ms": asdict(alone.p50_ms),
+        "normalised_p50": asdict(alone.normalised_p50),
+        "p90_ms": asdict(alone.p90_ms),
+        "p99_ms": asdict(alone.p99_ms),
+        "empty_call_ms": asdict(taken[empty.name]["inference"].series.p50_ms),
+        "timing": asdict(alone.timing),
+        "load_ms": asdict(load_time.measure(job, effort).load_ms),
+        "peak_memory_bytes": memory.measure(job, empty, effort),
+    }
 
 
 def make_baselines(

@@ -45,7 +45,10 @@ def reference(model: Encoder, ids: Tensor) -> Tensor:
             *((layer.attention.output, "self_attn.out_proj"), (layer.up, "linear1"), (layer.down, "linear2")),
             *((layer.attention_norm, "norm1"), (layer.feedforward_norm, "norm2")),
         ]:
-            state |= {f"{name}.weight": ours.weight, f"{name}.bias": ours.bias}
+            if ours.weight is not None:
+                state |= {f"{name}.weight": ours.weight, f"{name}.bias": ours.bias}
+            else:  # no scale and no shift
+                state |= {f"{name}.weight": torch.ones(config.width), f"{name}.bias": torch.zeros(config.width)}
         theirs.load_state_dict(state)
         x = theirs.eval()(x, src_key_padding_mask=ids == 0)
     x = model.norm(x) if config.norm_first else x
