@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
+from rich.table import Table
 
 from edgewright.benchmarks.record import Interval, Machine
 from edgewright.benchmarks.reports.run_report import megabytes
@@ -97,6 +98,23 @@ def compared(rows: Sequence[FamilyRow]) -> tuple[FamilyRow, ...]:
         row if row.p50_ms is None else replace(row, times_fastest=row.p50_ms.value / fastest[_alike(row)])
         for row in rows
     )
+
+
+def console(record: FamilyRecord) -> tuple[Table, ...]:
+    """The table that a terminal gets, and the bars."""
+    table, bars = (Table(box=None, header_style="bold", pad_edge=False) for _ in range(2))
+    for name in ("family", "function", "target", "numerics"):
+        table.add_column(name, no_wrap=True)
+    for name in ("file", "error", "p50 [95 %]", "× fastest"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in record.rows:
+        times = "–" if row.times_fastest is None else f"{row.times_fastest:.2f}"
+        names = (row.family, row.function, row.target, row.numerics)
+        table.add_row(*names, megabytes(row.size_bytes), f"{row.error:.1g}", _latency(row.p50_ms), times)
+    bars.add_column("bars", no_wrap=True)
+    for line in verdicts(record.rows):
+        bars.add_row(line)
+    return (table, bars) if bars.row_count else (table,)
 
 
 def markdown(record: FamilyRecord) -> str:

@@ -42,20 +42,23 @@ def verify(path: Path) -> list[Check]:
     bundle = bundles.read(path)
     golden = bundle.golden()
     if bundle.kind in REPLAYS:
-        return [_check_replayed(bundle, artifact, golden) for artifact in bundle.artifacts]
+        found = [_check_replayed(bundle, artifact, golden) for artifact in bundle.artifacts]
+        return found + [_check_replayed(bundle, package, golden, keeps=True) for package in bundle.state_packages]
     wrong_ids = _wrong_ids(bundle, golden)
     return [_check(bundle, artifact, golden, wrong_ids) for artifact in bundle.artifacts]
 
 
-def _check_replayed(bundle: Bundle, artifact: BundleArtifact, golden: list[Golden]) -> Check:
+def _check_replayed(bundle: Bundle, artifact: BundleArtifact, golden: list[Golden], keeps: bool = False) -> Check:
+    """keeps: it is one of the packages that keep their state."""
     target, numerics = artifact.target, artifact.numerics
+    shown = f"{numerics}, state inside" if keeps else numerics
     try:
-        runner = bundle.runner(artifact)
+        runner = bundle.state_runner(artifact) if keeps else bundle.runner(artifact)
     except MissingExtraError as missing:
-        return Check(target, numerics, "not_verifiable", None, None, (str(missing),))
+        return Check(target, shown, "not_verifiable", None, None, (str(missing),))
     allowed = ALLOWED_FACTOR * artifact.golden_max_abs_logit_error + ALLOWED_MORE
     found = REPLAYS[bundle.kind](bundle, runner, numerics, golden, allowed)
-    return Check(target, numerics, "fail" if found.problems else "pass", found.error, found.agreement, found.problems)
+    return Check(target, shown, "fail" if found.problems else "pass", found.error, found.agreement, found.problems)
 
 
 def _wrong_ids(bundle: Bundle, golden: list[Golden]) -> list[str]:

@@ -32,6 +32,9 @@ NUMBERS = (
     "value_change",  # "value" less the usual one of the template
 )
 MOST_THREADS = 100_000  # threads that a reader remembers; the one that was silent longest is forgotten first
+# Templates that it remembers, likewise: real logs have some thousands, and only a line that nothing stars out, such as
+# one with a name in it, makes more. One that comes back after so many others is read as for the first time.
+MOST_TEMPLATES = 10_000
 SLOW, FAST = 1 / 500, 1 / 8  # of the running means: the usual is that of about the last 500 lines of a template
 
 _LINE = re.compile(r"(\S+) ([A-Z]+) (\S+) (\S.*)")
@@ -111,7 +114,7 @@ class LogReader:
         self.width = buckets + len(LEVELS) + len(NUMBERS)
         self._lines = 0
         self._last_of_thread: OrderedDict[str, float] = OrderedDict()
-        self._known: dict[str, _Usual] = {}
+        self._known: OrderedDict[str, _Usual] = OrderedDict()
 
     def read(self, text: str) -> tuple[NDArray[np.float32], str]:
         """The values (F,) of the next line, and the name of its thread.
@@ -150,6 +153,9 @@ class LogReader:
         self._last_of_thread.move_to_end(thread)
         if len(self._last_of_thread) > MOST_THREADS:
             self._last_of_thread.popitem(last=False)
+        self._known.move_to_end(template)
+        if len(self._known) > MOST_TEMPLATES:
+            self._known.popitem(last=False)
         return row, thread
 
 

@@ -9,6 +9,8 @@ from typing import Any
 from edgewright.data.leaks import find_leaks
 from edgewright.data.rows import Row
 
+LOG_NOTE = "leaks were not searched: a log repeats its lines, and each split is a stream of its own"
+
 
 @dataclass(frozen=True)
 class Lengths:
@@ -33,21 +35,30 @@ class SplitStats:
 @dataclass(frozen=True)
 class Stats:
     splits: Mapping[str, SplitStats]
-    leaks: Mapping[str, int]  # near-duplicate pairs by pair of splits ("test+train"); pairs without any are absent
-    leaking_rows: Mapping[str, int]  # rows of each split that have a near-duplicate in another split
+    # near-duplicate pairs by pair of splits ("test+train"), pairs without any are absent; None: not searched
+    leaks: Mapping[str, int] | None
+    leaking_rows: Mapping[str, int] | None  # rows of each split that have a near-duplicate in another split
+    notes: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def measure(splits: Mapping[str, Sequence[Row]]) -> Stats:
-    """Count a set; nothing of a text is kept."""
+def measure(splits: Mapping[str, Sequence[Row]], is_log: bool = False) -> Stats:
+    """Count a set; nothing of a text is kept.
+
+    is_log: the rows are the lines of a log, which says the same things again and again: near-duplicates in two splits
+    are no leaks there, and none are searched.
+    """
+    measured = {split: _measure_split(rows) for split, rows in splits.items()}
+    if is_log:
+        return Stats(measured, None, None, (LOG_NOTE,))
     leaks = find_leaks({split: [row.text for row in rows] for split, rows in splits.items()})
     pairs = Counter(f"{leak.split_a}+{leak.split_b}" for leak in leaks)
     leaking = {(leak.split_a, leak.row_a) for leak in leaks} | {(leak.split_b, leak.row_b) for leak in leaks}
     by_split = Counter(split for split, _ in leaking)
     return Stats(
-        splits={split: _measure_split(rows) for split, rows in splits.items()},
+        splits=measured,
         leaks=dict(sorted(pairs.items())),
         leaking_rows={split: by_split[split] for split in splits},
     )

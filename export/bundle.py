@@ -15,6 +15,7 @@ from edgewright.runtimes import bundle as reader
 from edgewright.runtimes.bundle import Golden
 
 TOKENIZER_SPEC = 1
+STATE_IOS = 18  # MLState came with it
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,15 @@ class Shipped:
     """One artifact of the bundle, with what was measured against the golden logits here."""
 
     artifact: Artifact
+    golden_max_abs_logit_error: float
+
+
+@dataclass(frozen=True)
+class StatePackage:
+    """A Core ML package that keeps the state of `method` inside; it goes with the artifact of its numerics."""
+
+    artifact: Artifact
+    method: str
     golden_max_abs_logit_error: float
 
 
@@ -43,6 +53,7 @@ class Content:
     reference: Path  # the float checkpoint
     golden: Sequence[Golden]
     shipped: Sequence[Shipped]
+    state_packages: Sequence[StatePackage] = ()
 
 
 def write(content: Content, path: Path) -> None:
@@ -74,7 +85,8 @@ def _fill(content: Content, folder: Path) -> None:
     shutil.copyfile(content.reference, folder / "reference.safetensors")
     lines = [json.dumps(_golden_json(golden), ensure_ascii=False) for golden in content.golden]
     (folder / "golden.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    entries = [_artifact(shipped, content, folder) for shipped in content.shipped]
+    entries = [_artifact(one.artifact, one.golden_max_abs_logit_error, content, folder) for one in content.shipped]
+    packages = [_state_package(one, content, folder) for one in content.state_packages]
     checked = [name for name in ("tokenizer.json", "golden.jsonl", "reference.safetensors") if (folder / name).exists()]
     files.write_json(
         folder / "manifest.json",
@@ -88,6 +100,7 @@ def _fill(content: Content, folder: Path) -> None:
             "methods": [method_json(method) for method in content.methods],
             "postprocess": content.postprocess,
             "artifacts": entries,
+            **({"state_packages": packages} if packages else {}),
             "files": {name: files.sha256(folder / name) for name in checked},
             "reference": "reference.safetensors",
             "gates": list(content.gates),
@@ -103,9 +116,13 @@ def _golden_json(golden: Golden) -> dict[str, Any]:
     return {name: value for name, value in asdict(golden).items() if value is not None}
 
 
-def _artifact(shipped: Shipped, content: Content, folder: Path) -> dict[str, Any]:
-    artifact = shipped.artifact
-    name = f"artifacts/{artifact.target}-{artifact.numerics}{SUFFIX[artifact.target]}"
+def _state_package(package: StatePackage, content: Content, folder: Path) -> dict[str, Any]:
+    entry = _artifact(package.artifact, package.golden_max_abs_logit_error, content, folder, "-state")
+    return entry | {"state": "inside", "method": package.method, "minimum_ios": STATE_IOS}
+
+
+def _artifact(artifact: Artifact, error: float, content: Content, folder: Path, more: str = "") -> dict[str, Any]:
+    name = f"artifacts/{artifact.target}-{artifact.numerics}{more}{SUFFIX[artifact.target]}"
     if artifact.path.is_dir():
         shutil.copytree(artifact.path, folder / name)
     else:
@@ -117,5 +134,5 @@ def _artifact(shipped: Shipped, content: Content, folder: Path) -> dict[str, Any
         "size_bytes": artifact.size_bytes,
         "shipped_bytes": shipped_bytes(artifact.size_bytes, tokenizer_bytes(content.tokenizer), content.task["labels"]),
         "sha256": artifact.sha256,
-        "golden_max_abs_logit_error": shipped.golden_max_abs_logit_error,
+        "golden_max_abs_logit_error": error,
     }

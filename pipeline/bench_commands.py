@@ -19,11 +19,18 @@ def read(path: Path) -> BenchRecord:
     """The bench record in a file.
 
     Raises:
-        DamagedFileError: it is missing, no JSON, or no such record. UsageError: it is the record of a run.
+        DamagedFileError: it is missing, no JSON, or no such record. UsageError: it is that of a run or of families.
     """
+    if path.is_dir():
+        raise UsageError(f"{path}: is a folder; give the bench.json in it, or the peers.json")
     given = read_json(path)
-    if isinstance(given, dict) and "recipe" in given and "cells" in given:
-        raise UsageError(f"{path}: is the record of a run; give a bench.json, which edgewright bench --out writes")
+    other = None
+    if isinstance(given, dict) and "cells" in given:
+        other = "a run"
+    elif isinstance(given, dict) and "rows" in given:
+        other = "families"
+    if other:
+        raise UsageError(f"{path}: is the record of {other}; give a bench.json, which edgewright bench --out writes")
     return bench_record.from_json(given, str(path))
 
 

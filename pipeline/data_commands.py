@@ -52,7 +52,7 @@ def stats(name: str, count: int | None, seed: int | None, label: str | None) -> 
         split: sources.rows(source, split, kind=source.kind, label_field=field, count=count, seed=seed)
         for split in located.digests
     }
-    return asdict(statistics.measure(splits))
+    return asdict(statistics.measure(splits, is_log=source.generated and source.kind == "sequence"))
 
 
 def _here(source: Source) -> bool:

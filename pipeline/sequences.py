@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from edgewright.benchmarks import sequence_parity
+from edgewright.benchmarks import sequence_parity, state_parity
 from edgewright.benchmarks.record import GateResult
 from edgewright.benchmarks.reports.run_report import Details
 from edgewright.compress.numerics import Numerics, Target
@@ -21,20 +21,20 @@ from edgewright.data import tokenizer as tokenizers
 from edgewright.data.files import read_json, write_json
 from edgewright.data.tasks import Task
 from edgewright.export import bundle as bundles
-from edgewright.export import export
-from edgewright.export.artifact import SUFFIX, Metadata, to_json
-from edgewright.export.bundle import Content, Shipped
+from edgewright.export import export, state_package
+from edgewright.export.artifact import SUFFIX, to_json
+from edgewright.export.bundle import Content, Shipped, StatePackage
 from edgewright.models import checkpoint
 from edgewright.pipeline import learn, sequence_tables
-from edgewright.pipeline.cells import VERSIONS, Learnt, data_json
+from edgewright.pipeline.cells import VERSIONS, Learnt, data_json, metadata_of
 from edgewright.pipeline.graph import library_version
 from edgewright.pipeline.progress import Reporter
 from edgewright.pipeline.recipe import Effort, Recipe
 from edgewright.pipeline.sequence_data import EVALUATED_ROWS, Subject, reads_characters, subject_of
 from edgewright.pipeline.tables import family_of
-from edgewright.runtimes import Runner, load
+from edgewright.runtimes import Runner, load, state_inside
 from edgewright.runtimes import bundle as reader
-from edgewright.runtimes.bundle import Golden
+from edgewright.runtimes.bundle import Bundle, Golden
 from edgewright.runtimes.pytorch import PyTorchRunner
 from edgewright.runtimes.stream import SequenceStream
 from edgewright.train import sequences as training
@@ -131,7 +131,7 @@ def make_reference(
 
 
 def make_artifact(recipe: Recipe, task: Task, target: Target, numerics: Numerics, learnt: Learnt, folder: Path) -> None:
-    """bundle/ with this one artifact, and artifact.json."""
+    """bundle/ with this one artifact, and artifact.json; for Core ML also the package that keeps its state."""
     subject = subject_in(recipe, task, learnt.tokenizer)
     model = learnt.model()
     path = folder / f"{target}-{numerics}{SUFFIX[target]}"
@@ -139,21 +139,23 @@ def make_artifact(recipe: Recipe, task: Task, target: Target, numerics: Numerics
     if numerics.startswith("static"):
         rows = subject.held_out("train", recipe.export.lengths[-1], recipe.export.calibration_rows)
         calibration = [(rows.inputs(np.array([row])),) for row in range(len(rows))]
-    source = sources.find(task.source)
-    metadata = Metadata(
-        name=recipe.name,
-        description=recipe.description or task.name,
-        labels=(),
-        license=source.licence,
-        version=str(reader.SCHEMA),
-        extra={"data": source.name, "task": task.name},
-    )
     methods = model.methods(recipe.export.lengths)
-    artifact = export(target, quantize(model, numerics), methods, path, calibration, metadata)
+    quantized = quantize(model, numerics)
+    metadata = metadata_of(recipe, task)
+    artifact = export(target, quantized, methods, path, calibration, metadata)
 
-    stream = subject.stream(_steps(model, load(target, path)))
     golden = golden_vectors(subject, model)
-    error = max(float(np.abs(stream.replay(one.text)[1] - np.array(one.logits)).max()) for one in golden)
+
+    def golden_error(runner: Runner) -> float:
+        stream = subject.stream(_steps(model, runner))
+        return max(float(np.abs(stream.replay(one.text)[1] - np.array(one.logits)).max()) for one in golden)
+
+    error = golden_error(load(target, path))
+    if target == "coreml":
+        step = next(method for method in methods if method.state)
+        kept = state_package.export_beside(quantized, step, path, metadata)
+        found = golden_error(state_inside.load_package(kept.path))
+        state_package.describe(StatePackage(kept, step.name, found))
     bundles.write(bundle_content(recipe, task, learnt, [Shipped(artifact, error)]), folder / "bundle")
     write_json(folder / "artifact.json", to_json(artifact) | {"golden_max_abs_logit_error": error})
 
@@ -185,6 +187,8 @@ def verify(
     steps = _steps(model, runner)
     parity = sequence_parity.compare(steps, proof, whole, lengths)
 
+    kept_state, kept_gates = kept_state_figures(opened, runner, model, proof)
+
     test = subject.held_out("test", lengths[-1], EVALUATED_ROWS[effort])
     surprises, errors, agreed, positions, total = [], [], 0, 0, 0.0
     with reporter.bar(f"{target} {numerics}, test", len(test)) as bar:
@@ -214,13 +218,14 @@ def verify(
                 "max_step_error": parity.step_error,
                 "bucket_step_errors": {str(length): one for length, one in parity.bucket_errors.items()},
                 "largest_output": parity.largest,
-            },
+            }
+            | kept_state,
             "label_agreement": agreed / positions,
             "max_abs_logit_error": float(np.concatenate(errors).max()),
             "mean_abs_logit_error": total / positions,
             "worst": worst,
             "worst_rows": worst,
-            "gates": [asdict(gate) for gate in parity_gates(parity, numerics)],
+            "gates": [asdict(gate) for gate in (*parity_gates(parity, numerics), *kept_gates)],
             "golden_sets": [],
         },
     )
@@ -233,6 +238,24 @@ def parity_gates(parity: sequence_parity.Parity, numerics: Numerics) -> list[Gat
         return []
     measured = (("max_step_error", bounds[0], parity.step_error), ("max_bucket_error", bounds[1], parity.bucket_error))
     return [GateResult(name, bound, value, "pass" if value <= bound else "fail") for name, bound, value in measured]
+
+
+def kept_state_figures(
+    bundle: Bundle, runner: Runner, model: Any, inputs: np.ndarray
+) -> tuple[dict[str, Any], list[GateResult]]:
+    """What the package that keeps its state says of inputs (T, I), beside the steps of the bundle's artifact.
+
+    Empty where the bundle has no such package.
+    """
+    if not bundle.state_packages:
+        return {}, []
+    package = bundle.state_packages[0]
+    rounded = state_parity.RoundedState(runner, states=2)
+    kept, expected, plain = (
+        _steps(model, one).steps(inputs) for one in (bundle.state_runner(package), rounded, runner)
+    )
+    found = state_parity.compare(kept, expected, plain)
+    return state_parity.figures(found, package.size_bytes), state_parity.gates(found)
 
 
 def golden_vectors(subject: Subject, model: Any) -> list[Golden]:
@@ -277,6 +300,7 @@ def bundle_content(
         reference=learnt.reference / "model.safetensors",
         golden=golden_vectors(subject, model),
         shipped=shipped,
+        state_packages=state_package.of(shipped),
     )
 
 

@@ -41,7 +41,7 @@ LIBRARIES: dict[Target, tuple[str, ...]] = {
 }
 _DATA = ("edgewright.data",)
 _PREDICT = ("edgewright.runtimes", "edgewright.data")
-_CHECKS = ("benchmarks.accuracy", "benchmarks.parity", "benchmarks.sequence_parity")
+_CHECKS = ("benchmarks.accuracy", "benchmarks.parity", "benchmarks.sequence_parity", "benchmarks.state_parity")
 _TIMING = tuple(
     f"edgewright.benchmarks.{name}"
     for name in (

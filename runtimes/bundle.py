@@ -60,6 +60,7 @@ class Bundle:
     threshold: float | None
     artifacts: tuple[BundleArtifact, ...]
     manifest: dict[str, Any]
+    state_packages: tuple[BundleArtifact, ...] = ()  # of Core ML, each with a method whose state it keeps inside
 
     def tokenizer(self) -> Tokenizer:
         return load_tokenizer(self._checked("tokenizer.json"))
@@ -107,6 +108,14 @@ class Bundle:
         _check(artifact.path, artifact.sha256)
         return load(artifact.target, artifact.path, threads)
 
+    def state_runner(self, package: BundleArtifact) -> Runner:
+        """One of `state_packages`, checked and loaded; called as the artifact of the same numerics (state_inside)."""
+        from edgewright.runtimes import state_inside  # the interpreter loads where it is used
+
+        others = [a for a in self.artifacts if (a.target, a.numerics) == (package.target, package.numerics)]
+        _check(package.path, package.sha256)
+        return state_inside.load_package(package.path, self.runner(others[0]) if others else None)
+
     def _checked(self, name: str) -> Path:
         expected = self.manifest["files"].get(name)
         if expected is None:
@@ -152,6 +161,7 @@ def read(path: Path) -> Bundle:
         threshold=post["threshold"],
         artifacts=tuple(_artifact(path, entry) for entry in manifest["artifacts"]),
         manifest=manifest,
+        state_packages=tuple(_artifact(path, entry) for entry in manifest.get("state_packages", ())),
     )
 
 

@@ -3,7 +3,7 @@
 import importlib.util
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from edgewright.errors import MissingExtraError, UsageError
 from edgewright.runtimes import RUNTIMES, Runtime
@@ -12,23 +12,45 @@ from edgewright.runtimes.bundle import Bundle, BundleArtifact
 from edgewright.runtimes.entities import EntityPredictor
 from edgewright.runtimes.predictor import Event, Predictor
 
+if TYPE_CHECKING:  # these two import this module
+    from edgewright.runtimes.generator import Generator
+    from edgewright.runtimes.stream import Stream
+
 # Tried in this order when the caller names no runtime: the fastest first; Core ML is a reference interpreter here.
 PREFERENCE: tuple[Runtime, ...] = ("litert", "onnx", "executorch", "coreml")
 LIBRARY = {"litert": "ai_edge_litert", "onnx": "onnxruntime", "executorch": "executorch", "coreml": "coremltools"}
 
 
+# A bundle that comes with the package is known to be a classifier; of what kind a folder is, only its manifest says.
+@overload
+def open_bundle(
+    bundle: Literal["urgency"],
+    runtime: str | None = None,
+    numerics: str | None = None,
+    threads: int = 1,
+    on_prediction: Callable[[Event], None] | None = None,
+) -> Predictor: ...
+@overload
 def open_bundle(
     bundle: str | Path | Bundle,
     runtime: str | None = None,
     numerics: str | None = None,
     threads: int = 1,
     on_prediction: Callable[[Any], None] | None = None,
-) -> Any:
+) -> "Predictor | EntityPredictor | Generator | Stream": ...
+def open_bundle(
+    bundle: str | Path | Bundle,
+    runtime: str | None = None,
+    numerics: str | None = None,
+    threads: int = 1,
+    on_prediction: Callable[[Any], None] | None = None,
+) -> "Predictor | EntityPredictor | Generator | Stream":
     """What a bundle is used through; `edgewright.load` is this function.
 
     A Generator where the bundle writes replies, a stream where it reads sequences, else the Predictor or the
-    EntityPredictor of `open_predictor`, which takes the same arguments. Functions for one kind say more to a type
-    checker: open_classifier, open_entities, open_generator (runtimes/generator.py), open_stream (runtimes/stream.py).
+    EntityPredictor of `open_predictor`, which takes the same arguments. Who knows the kind of a folder asks for it, and
+    so tells a type checker: open_classifier, open_entities, open_generator (runtimes/generator.py), open_stream
+    (runtimes/stream.py).
 
     Raises:
         UsageError: no such bundle, runtime or numerics, or there are no predictions to be told of.
@@ -40,8 +62,9 @@ def open_bundle(
         raise UsageError(f"{opened.path}: kind '{opened.kind}' makes no predictions; leave on_prediction out")
     from edgewright.runtimes import generator, stream  # they import this module
 
-    opener = generator.open_generator if opened.kind == "generation" else stream.open_stream
-    return opener(opened, runtime, numerics, threads)
+    if opened.kind == "generation":
+        return generator.open_generator(opened, runtime, numerics, threads)
+    return stream.open_stream(opened, runtime, numerics, threads)
 
 
 def open_predictor(

@@ -5,6 +5,7 @@ Shapes: I inputs, O outputs, V characters of the vocabulary, T positions.
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from edgewright.data.characters import UNKNOWN, Characters
 from edgewright.data.log_features import BUCKETS, LogReader
-from edgewright.data.sampling import PADDING, Sampling, allowed, choose, streams
+from edgewright.data.sampling import PADDING, Sampling, allowed, choose, log_softmax, streams
 from edgewright.data.sequence_rows import line_inputs, line_outputs, line_surprise, one_hot
 from edgewright.data.tokenizer import special_id
 from edgewright.errors import DamagedFileError, UsageError
@@ -51,6 +52,14 @@ class SequenceStream:
         return np.stack([self.feed(x) for x in inputs])
 
 
+@dataclass(frozen=True)
+class Likely:
+    """A character that may come next; a line end is one."""
+
+    character: str
+    probability: float
+
+
 class CharacterStream:
     """A model of text: the scores of the next character, and text that it writes."""
 
@@ -71,6 +80,30 @@ class CharacterStream:
         for token in ids if character else [self.end]:
             self._scores = self._feed(int(token))
         return self._feed(self.end) if self._scores is None else self._scores
+
+    def read(self, text: str) -> NDArray[np.float64]:
+        """The surprise (T,) of each character of `text` in nats, after all before it; "\\n" is a line end.
+
+        NaN where the vocabulary lacks the character: no model can say which one comes.
+        """
+        scores = self.next("") if self._scores is None else self._scores
+        found = []
+        for number, line in enumerate(text.split("\n")):
+            for token in [*([self.end] if number else []), *self.tokenizer.encode(line).tolist()]:
+                surprise = -log_softmax(scores.astype(np.float64))[token]
+                found.append(np.nan if token <= UNKNOWN else surprise)
+                scores = self._scores = self._feed(token)
+        return np.array(found)
+
+    def likeliest(self, count: int) -> list[Likely]:
+        """What comes next, the likeliest first: at most so many characters."""
+        scores = self.next("") if self._scores is None else self._scores
+        shares = np.exp(log_softmax(scores.astype(np.float64)))
+        order = [int(token) for token in np.argsort(-shares, kind="stable") if token > UNKNOWN]
+        return [
+            Likely("\n" if token == self.end else self.tokenizer.decode([token]), float(shares[token]))
+            for token in order[:count]
+        ]
 
     def write(self, prompt: str = "", length: int = 200, temperature: float = 0.7, seed: int | None = None) -> str:
         """What the model writes behind `prompt`, which is the begin of a line: `length` characters, line ends too.

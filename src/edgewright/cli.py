@@ -29,7 +29,7 @@ from edgewright.cli_options import (
     new_reporter,
     prepared_run,
 )
-from edgewright.errors import DataError, EdgewrightError
+from edgewright.errors import EdgewrightError
 
 app = typer.Typer(
     help="Small text models for phones: train, compress, export, verify, time and ship.",
@@ -152,24 +152,23 @@ def evaluate(
 def predict(
     bundle: BundleArgument,
     text: TextArgument = None,
+    file: Annotated[Path | None, typer.Option("--file", help="read its lines, as else those of stdin")] = None,
     runtime: Annotated[str | None, typer.Option("--runtime", help="by default the fastest that is installed")] = None,
     numerics: Annotated[str | None, typer.Option("--numerics", help="by default the smallest artifact")] = None,
     as_json: Json = False,
 ) -> None:
-    """The label of a text, or its entities; from stdin, one JSON object a line for one text a line."""
-    from edgewright.runtimes.opening import open_predictor
+    """The label of a text, or its entities; from stdin, one JSON object a line for one text a line.
 
-    predictor = open_predictor(bundle, runtime, numerics)
-    if text is not None:
-        answer = predictor.predict(text)
-        print(json.dumps(show.prediction(answer), ensure_ascii=False) if as_json else show.prediction_lines(answer))
-        return
-    for number, line in enumerate(sys.stdin.buffer, start=1):
-        try:
-            given = line.decode("utf-8").rstrip("\r\n")
-        except UnicodeDecodeError as error:
-            raise DataError(f"stdin, line {number}: is not UTF-8 text; convert it first") from error
-        print(json.dumps(show.prediction(predictor.predict(given)), ensure_ascii=False), flush=True)
+    Of a bundle that reads a log: how anomalous each line is. Of one that reads characters: how many bits each takes,
+    and after a TEXT what may come next.
+    """
+    from edgewright.pipeline import predict_commands
+
+    for answer in predict_commands.predict(bundle, text, file, runtime, numerics):
+        if as_json or (text is None and show.is_prediction(answer)):
+            print(json.dumps(show.prediction(answer), ensure_ascii=False), flush=True)
+        else:
+            print(show.prediction_lines(answer), flush=True)
 
 
 @app.command()
@@ -214,7 +213,7 @@ def demo_hybrid(
 
 @app.command()
 def report(
-    record: Annotated[Path, typer.Argument(metavar="RECORD", help="the record.json of a run")],
+    record: Annotated[Path, typer.Argument(metavar="RECORD", help="a record.json, bench.json, …, or its folder")],
     out: Annotated[Path | None, typer.Option("--out", help="write HTML (.html) or Markdown (.md) there")] = None,
     as_json: Json = False,
 ) -> None:

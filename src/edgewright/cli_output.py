@@ -30,7 +30,16 @@ def prediction(answer: Any) -> dict[str, Any]:
     return {"entities": [asdict(entity) for entity in answer]} if isinstance(answer, tuple) else asdict(answer)
 
 
+def is_prediction(answer: Any) -> bool:
+    """Whether it is of a text: a label or entities. Else it is of a line of a stream."""
+    return isinstance(answer, tuple) or hasattr(answer, "label")
+
+
 def prediction_lines(answer: Any) -> str:
+    if hasattr(answer, "score"):
+        return f"{answer.line:>7}  {answer.score:9.3f}"
+    if hasattr(answer, "bits"):
+        return _bits_line(answer)
     if not isinstance(answer, tuple):
         return f"{answer.label}  {answer.confidence:.3f}"
     return "\n".join(
@@ -38,6 +47,14 @@ def prediction_lines(answer: Any) -> str:
         + (f"  {entity.value}" if entity.value else "")
         for entity in answer
     )
+
+
+def _bits_line(answer: Any) -> str:
+    place = "all" if answer.line is None else str(answer.line)
+    unknown = f"  unknown {answer.unknown}" if answer.unknown else ""
+    likely = ", ".join(f"{one.character!r} {one.probability:.3f}" for one in answer.next)
+    counted = f"{place:>7}  {number(answer.bits, '.3f')} bits a character  characters {answer.characters}{unknown}"
+    return counted + (f"\n   next  {likely}" if likely else "")
 
 
 def check_line(check: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from edgewright.data import log_features
 from edgewright.data.log_features import NUMBERS, LogFeatures, features, scores_alone, template_of, windows
 from edgewright.data.log_lines import LEVELS, splits
 from edgewright.errors import DataError
@@ -117,6 +118,28 @@ def test_strange_lines_give_finite_numbers() -> None:
         "1970-01-01T00:00:00Z FATAL a \0 \u2028 =1 =-0.5 ms",
     ]
     assert np.isfinite(features(strange).values).all()
+
+
+def test_what_was_silent_longest_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    def numbers(lines: list[str]) -> list[list[float]]:
+        return [column(features(lines), name) for name in ("since_thread", "since_template", "took_change")]
+
+    def line(second: int, word: str) -> str:
+        return f"2026-01-05T00:00:{second:02}.000Z INFO auth {word} in {second}ms"
+
+    words = ["opened", "closed", "opened", *"abc", "opened"]
+    lines = [line(second, word) for second, word in enumerate(words)]
+    whole = numbers(lines)
+    monkeypatch.setattr(log_features, "MOST_TEMPLATES", 4)
+    assert numbers(lines) == whole  # opened, a, b and c are the last four
+    monkeypatch.setattr(log_features, "MOST_TEMPLATES", 3)
+    (_, since_template, took_change), (_, all_since, all_changes) = numbers(lines), whole
+    assert since_template[:-1] == all_since[:-1] and took_change[:-1] == all_changes[:-1]
+    assert since_template[-1] == took_change[-1] == 0 != all_since[-1]
+    reader = log_features.LogReader()
+    for number in range(20):
+        reader.read(line(number, "x" * number + "y"))
+    assert len(reader._known) == 3
 
 
 def test_no_lines_are_no_rows() -> None:

@@ -31,6 +31,13 @@ def test_leaks_are_counted_by_pair_of_splits_and_by_row() -> None:
     assert stats.leaking_rows == {"train": 2, "test": 1, "empty": 0}
 
 
+def test_the_lines_of_a_log_repeat_and_do_not_leak() -> None:
+    stats = measure(SPLITS, is_log=True)
+    assert stats.leaks is None and stats.leaking_rows is None
+    assert "a log repeats its lines" in stats.notes[0]
+    assert stats.splits == measure(SPLITS).splits and measure(SPLITS).notes == ()
+
+
 def test_an_empty_split_has_no_lengths_and_no_majority() -> None:
     empty = measure(SPLITS).splits["empty"]
     assert (empty.rows, empty.words, empty.majority_share) == (0, None, None)

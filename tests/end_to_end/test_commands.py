@@ -54,6 +54,12 @@ def test_data_stats_counts_and_shows_no_text() -> None:
     assert "Bonjour" not in json.dumps(answer)
 
 
+def test_data_stats_of_a_log_searches_no_leaks() -> None:
+    answer = edgewright("data", "stats", "log_lines", "--count", "1000", "--json").json()
+    assert answer["leaks"] is None and "a log repeats its lines" in answer["notes"][0]
+    assert sum(split["rows"] for split in answer["splits"].values()) == 1000
+
+
 def test_a_set_that_is_not_here_says_how_to_get_it(tmp_path: Path) -> None:
     nowhere = {"EDGEWRIGHT_DATA": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
     done = edgewright("run", "intent", "--plan", **nowhere)

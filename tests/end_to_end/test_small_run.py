@@ -136,7 +136,9 @@ def test_every_runtime_of_the_bundle_predicts(small_run: Run, runtime: str) -> N
 
 def test_on_prediction_never_sees_the_text(small_run: Run) -> None:
     events: list[object] = []
-    package.load(small_run.bundle, "onnx", on_prediction=events.append).predict("a secret sentence")
+    predictor = package.load(small_run.bundle, "onnx", on_prediction=events.append)
+    assert isinstance(predictor, Predictor)
+    predictor.predict("a secret sentence")
     assert len(events) == 1 and "secret" not in repr(events)
 
 

@@ -10,11 +10,13 @@ import pytest
 import edgewright as package
 from edgewright.data import log_lines
 from edgewright.data.files import read_json, sha256, write_json
-from edgewright.errors import UsageError
+from edgewright.errors import DamagedFileError, UsageError
 from edgewright.pipeline import recipe as recipes
 from edgewright.pipeline import sequence_tables
 from edgewright.pipeline.sequence_data import Logs, pair_surprises
-from edgewright.runtimes.stream import LogStream, open_stream
+from edgewright.runtimes import bundle as bundles
+from edgewright.runtimes.opening import open_predictor
+from edgewright.runtimes.stream import LogStream, open_stream, stream_of
 from tests.end_to_end.conftest import real_data
 from tests.end_to_end.runs import Run, edgewright, refused, run
 
@@ -81,7 +83,7 @@ def test_the_bundle_needs_no_tokenizer_and_is_verified_from_its_files(tiny: Run,
     assert not (tiny.bundle / "tokenizer.json").exists() and manifest["task"]["kind"] == "sequence"
     assert [method["name"] for method in manifest["methods"]] == ["forward", "step"]
     checks = edgewright("verify", tiny.bundle, "--json")
-    assert checks.code == 0 and [check["verdict"] for check in checks.json()] == ["pass"] * 4
+    assert checks.code == 0 and [check["verdict"] for check in checks.json()] == ["pass"] * 5
 
     changed = tmp_path / "changed"
     shutil.copytree(tiny.bundle, changed)
@@ -118,8 +120,54 @@ def test_load_gives_the_stream_and_generate_says_that_it_is_no_text(tiny: Run) -
 
 
 def test_commands_that_need_labels_refuse_in_one_line(tiny: Run, tmp_path: Path) -> None:
-    refused(edgewright("predict", tiny.bundle, "a line"), 2, "kind 'sequence'", "open_stream")
     refused(edgewright("bench", tiny.bundle), 2, "bench is for tasks with labels or tags")
+    with pytest.raises(UsageError, match="kind 'sequence' is read position by position"):
+        open_predictor(tiny.bundle)
+
+
+def test_the_package_that_keeps_its_state_is_proved_and_shipped(tiny: Run, tmp_path: Path) -> None:
+    cell = tiny.cell("coreml", "fp32")
+    gates = {gate["name"]: gate for gate in cell["gates"]}
+    assert gates["max_kept_state_error"]["measured"] <= 1e-6
+    assert 0 < gates["max_state_rounding"]["measured"] <= 5e-3
+    assert cell["metrics"]["state_package_steps"] >= 200
+    assert not any("state" in name for name in tiny.cell("executorch", "fp32")["metrics"])
+
+    (said,) = read_json(tiny.bundle / "manifest.json")["state_packages"]
+    path = tiny.bundle / "artifacts" / "coreml-fp32-state.mlpackage"
+    assert (said["target"], said["numerics"], said["state"], said["method"]) == ("coreml", "fp32", "inside", "step")
+    assert said["minimum_ios"] == 18 and tiny.bundle / said["file"] == path
+    assert said["sha256"] == sha256(path) and said["size_bytes"] == cell["metrics"]["state_package_bytes"]
+    opened = bundles.read(tiny.bundle)
+    assert [artifact.path.name for artifact in opened.artifacts if artifact.target == "coreml"] == [
+        "coreml-fp32.mlpackage"
+    ]
+
+    kept = stream_of(opened, opened.state_runner(opened.state_packages[0]))
+    other = open_stream(tiny.bundle, "coreml")
+    assert isinstance(kept, LogStream) and isinstance(other, LogStream)
+    texts = [line.text for line in log_lines.generate(100, 77, anomalies=True)]  # of several threads, in turns
+    assert [kept.score(text) for text in texts] == pytest.approx([other.score(text) for text in texts], abs=0.02)
+
+    half = tmp_path / "half"
+    shutil.copytree(tiny.bundle, half)
+    weights = next((half / "artifacts" / path.name).rglob("weight.bin"))
+    weights.write_bytes(weights.read_bytes()[:-1])
+    opened = bundles.read(half)
+    with pytest.raises(DamagedFileError, match=r"coreml-fp32-state\.mlpackage: truncated or changed"):
+        opened.state_runner(opened.state_packages[0])
+    shutil.rmtree(half / "artifacts" / path.name)
+    with pytest.raises(DamagedFileError, match=r"coreml-fp32-state\.mlpackage: the file is missing"):
+        opened.state_runner(opened.state_packages[0])
+
+
+def test_export_writes_the_package_that_keeps_its_state_too(tiny: Run, tmp_path: Path) -> None:
+    recipe, build = tiny.out.parent / "tiny.toml", tiny.build
+    done = edgewright("export", recipe, "--out", tmp_path, "--build", build, "--effort", "rapid", "--json")
+    assert done.code == 0, done.stderr
+    kept = [row for row in done.json() if row.get("state") == "inside"]
+    assert [row["file"] for row in kept] == [str(tmp_path / "coreml-fp32-state.mlpackage")]
+    assert kept[0]["sha256"] == sha256(tmp_path / "coreml-fp32-state.mlpackage")
 
 
 def wrong(tmp_path: Path, old: str, new: str) -> recipes.Recipe:
