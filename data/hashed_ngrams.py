@@ -1,7 +1,7 @@
 """Words, word pairs and character n-grams, hashed: a tokenizer that has no vocabulary to train or to ship.
 
 Source of the features: Bojanowski et al. 2017, https://arxiv.org/abs/1607.04606 (character n-grams of a word in angle
-brackets, hashed into buckets). Shapes: T tokens (words) of a text, K features of a word.
+brackets, hashed into buckets). Shapes: T tokens (words) of a text, K features of a word, C characters of a word.
 """
 
 import re
@@ -26,6 +26,8 @@ from edgewright.data.words import words_with_offsets
 MOST_WORD_CHARACTERS = 64  # a longer word is cut, so that the cost of a text is linear
 MOST_FEATURES = 256
 LONGEST_NGRAM = 16
+CHARACTER_ROWS = 512  # ids of characters are below it, in a table of their own
+ASCII = 128  # characters below it are their own ids; the others share the rest of the table
 
 # crc32(text, state of the prefix) = crc32(prefix + text). A prefix keeps the word "the" and the n-gram "the" apart.
 WORD = crc32(b"w")
@@ -44,6 +46,9 @@ class HashedNgrams:
     With `shapes`, which needs text that keeps its case, these are of the lower-cased words, and the word's shape stands
     behind the pair: names begin with capitals, and the rest of what is known of a word should not depend on them.
     Every id but 0, which is padding, is 1 + crc32(prefix + feature in UTF-8) % buckets.
+
+    With `characters`, the ids of so many characters of the word, in its own case, stand behind the features: the code
+    point below 128, else 128 + crc32(character in UTF-8) % 384. Of a longer word they are the first and the last ones.
     """
 
     kind: ClassVar[str] = "hashed_ngrams"
@@ -55,6 +60,7 @@ class HashedNgrams:
     max_tokens: int = 64
     window: Window | None = None
     shapes: bool = False
+    characters: int = 0  # C
 
     def __post_init__(self) -> None:
         check_shared(self)
@@ -65,6 +71,7 @@ class HashedNgrams:
             raise ValueError("shapes need normalisation.lowercase false and at least 3 features")
         check_integer("buckets", self.buckets, 1, 2**31 - 2)  # the ids are int32
         check_integer("features", self.features, 2, MOST_FEATURES)
+        check_integer("characters", self.characters, 0, MOST_WORD_CHARACTERS)
         if not isinstance(self.ngrams, tuple):
             raise ValueError("ngrams must be an array of lengths, such as [3, 4]")
         for length in self.ngrams:
@@ -77,7 +84,7 @@ class HashedNgrams:
         return self.buckets + 1
 
     def encode(self, text: str, limit: int | None = None) -> NDArray[np.int32]:
-        """(T, K) int32; with `limit`, the first `limit` rows of it, without reading much more text than they need."""
+        """(T, K + C) int32; with `limit`, the first `limit` rows, without reading much more text than they need."""
         return self._rows(words(text, self.normalisation, limit))
 
     def encode_with_offsets(self, text: str, limit: int | None = None) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
@@ -86,8 +93,10 @@ class HashedNgrams:
         return self._rows(found), spans
 
     def _rows(self, found: list[str]) -> NDArray[np.int32]:
-        if not self.shapes:
-            return self._hashed(found)
+        rows = self._shaped(found) if self.shapes else self._hashed(found)
+        return np.concatenate([rows, self._spelled(found)], axis=1) if self.characters else rows
+
+    def _shaped(self, found: list[str]) -> NDArray[np.int32]:
         rows = self._hashed([normalise(word, LOWER) for word in found])
         shapes = [crc32(shape(word[:MOST_WORD_CHARACTERS]).encode(), SHAPE) % self.buckets + 1 for word in found]
         return np.concatenate([rows[:, :2], np.array(shapes, np.int32).reshape(-1, 1), rows[:, 2:-1]], axis=1)
@@ -112,9 +121,25 @@ class HashedNgrams:
             flat += filling[len(word) + 2]
         return np.array(flat, dtype=np.int32).reshape(len(found), self.features)
 
+    def _spelled(self, found: list[str]) -> NDArray[np.int32]:
+        last = self.characters // 2
+        first = self.characters - last
+        flat: list[int] = []
+        for word in found:
+            word = word[:MOST_WORD_CHARACTERS]
+            if len(word) > self.characters:
+                word = word[:first] + word[len(word) - last :]
+            flat += word.encode() if word.isascii() else [_character_id(character) for character in word]
+            flat += [0] * (self.characters - len(word))
+        return np.array(flat, dtype=np.int32).reshape(len(found), self.characters)
+
     def to_json(self) -> dict[str, Any]:
-        own = {"buckets": self.buckets, "features": self.features, "ngrams": list(self.ngrams)}
-        return {**shared_json(self), **own, **({"shapes": True} if self.shapes else {})}
+        own: dict[str, Any] = {"buckets": self.buckets, "features": self.features, "ngrams": list(self.ngrams)}
+        if self.shapes:
+            own["shapes"] = True
+        if self.characters:
+            own["characters"] = self.characters
+        return {**shared_json(self), **own}
 
     @cached_property
     def _slices(self) -> tuple[list[list[slice]], list[list[int]]]:
@@ -125,6 +150,12 @@ class HashedNgrams:
             parts = [slice(i, i + n) for n in self.ngrams for i in range(length - n + 1)]
             slices.append(parts[:room])
         return slices, [[0] * (room - len(parts)) for parts in slices]
+
+
+def _character_id(character: str) -> int:
+    if ord(character) < ASCII:
+        return ord(character)
+    return ASCII + crc32(character.encode()) % (CHARACTER_ROWS - ASCII)
 
 
 def shape(word: str) -> str:

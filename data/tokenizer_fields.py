@@ -16,7 +16,8 @@ SPEC = 1  # of docs/tokenizer.md; a change of any id that a text gives is a new 
 MOST_TOKENS = 1 << 20
 MOST_SPECIALS = 256
 SPECIAL = re.compile("[a-z0-9_]{1,32}")
-OPTIONAL = ("specials", "bert", "shapes")  # keys that a file may leave out: those without them are older than the key
+# keys that a file may leave out: those without them are older than the key
+OPTIONAL = ("specials", "bert", "shapes", "characters")
 
 Built = TypeVar("Built")
 Meaning = TypeVar("Meaning", str, bytes)

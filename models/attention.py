@@ -5,10 +5,32 @@ of the query's weights. Masks are added numbers made by arithmetic: a converter 
 Shapes: B batch, T positions, D width, N heads.
 """
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
 FORBIDDEN = -1e4  # added to a score: its share is exactly 0 in float32, and float16 can hold it
+
+
+class Place(NamedTuple):
+    """A position of a cache.
+
+    position: (1,) int32. before, here: (M, 1) float32, 1 at the positions before and at the position itself, else 0.
+    allowed: (M,), 0 up to the position and FORBIDDEN behind it.
+    """
+
+    position: Tensor
+    before: Tensor
+    here: Tensor
+    allowed: Tensor
+
+
+class RowAt(nn.Module):
+    """The row of a table (M, D) at a place, (1, D). A layer, so that exporters can exchange it for a look-up."""
+
+    def forward(self, table: Tensor, place: Place) -> Tensor:
+        return (table * place.here).sum(dim=0, keepdim=True)
 
 
 class SelfAttention(nn.Module):
@@ -38,6 +60,24 @@ class SelfAttention(nn.Module):
         """
         queries, keys, values = (self.split(layer(x)) for layer in (self.query, self.key, self.value))
         return self.output(self.joined(attend(queries, keys, values, allowed)))
+
+    def step(self, x: Tensor, keys: Tensor, values: Tensor, place: Place) -> tuple[Tensor, Tensor, Tensor]:
+        """What one position takes from itself and those before it.
+
+        Args:
+            x: (B, 1, D) float32.
+            keys, values: (B, N, M, D / N), of the positions before; what they hold from this one on is not looked at.
+
+        Returns:
+            (B, 1, D), then keys and values with this position written into them and 0 behind it.
+        """
+        batch, heads, _, width = keys.shape
+        # the heads of one position need no transposition
+        query, key, value = (layer(x).reshape(batch, heads, 1, width) for layer in (self.query, self.key, self.value))
+        keys = keys * place.before + key * place.here
+        values = values * place.before + value * place.here
+        read = attend(query, keys, values, place.allowed)
+        return self.output(read.reshape(batch, 1, heads * width)), keys, values
 
     def split(self, x: Tensor) -> Tensor:
         """(B, T, D) as (B, N, T, D / N)."""
@@ -76,6 +116,17 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, allowed: Tensor) -> Te
     scores = torch.bmm(folded[0], folded[1].transpose(1, 2)).reshape(batch, heads, length, -1) + allowed
     shares = torch.softmax(scores, dim=-1).reshape(batch * heads, length, -1)
     return torch.bmm(shares, folded[2]).reshape(batch, heads, length, width)
+
+
+def place_of(position: Tensor, numbers: Tensor) -> Place:
+    """The place that (1,) int32 names, below M; `numbers`: (M,) float32, 0 to M - 1.
+
+    By arithmetic instead of comparisons and writes at an index, for which some runtimes have slow kernels only.
+    """
+    ahead = numbers - position.to(torch.float32)  # (M,): 0 at the position, positive behind it
+    behind = ahead.clamp(min=0.0, max=1.0)
+    before = ahead.clamp(min=-1.0, max=0.0).neg()
+    return Place(position, before.unsqueeze(1), (1.0 - before - behind).unsqueeze(1), behind * FORBIDDEN)
 
 
 def only_real(real: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ from edgewright.data.decoding import decode
 from edgewright.data.sampling import Sampling
 from edgewright.errors import UsageError
 from edgewright.models import methods
-from edgewright.models.attention import FORBIDDEN, SelfAttention, attend, mean_of_real, only_real
+from edgewright.models.attention import FORBIDDEN, Place, RowAt, SelfAttention, mean_of_real, only_real, place_of
 from edgewright.models.lstm import LSTM
 from edgewright.models.methods import Method
 
@@ -87,7 +87,7 @@ class HybridRNNTransformer(nn.Module):
             caches: keys and values of each layer in turn, (B, N, M, D / N) each; zeros before the first step.
 
         Returns:
-            (B, V) float32 logits, then the caches with this position written into them.
+            (B, V) float32 logits, then the caches with this position written into them and 0 behind it.
         """
         return self.decoder.step(token, position, crossed, *caches)
 
@@ -227,6 +227,7 @@ class HybridDecoder(nn.Module):
         # both are in the checkpoint, because a model is built without memory before its tensors are put in
         self.register_buffer("positions", sinusoids(config.max_target, config.width))
         self.register_buffer("numbers", torch.arange(config.max_target, dtype=torch.float32))
+        self.row = RowAt()
         self.layers = nn.ModuleList([DecoderLayer(config) for _ in range(config.layers)])
         self.dropout = nn.Dropout(config.dropout)
         self.output = nn.Linear(config.width, config.vocab_size)
@@ -245,15 +246,12 @@ class HybridDecoder(nn.Module):
         """See HybridRNNTransformer.step."""
         positions: Tensor = self.positions  # type: ignore[assignment]  # buffers
         numbers: Tensor = self.numbers  # type: ignore[assignment]
-        # by arithmetic instead of comparisons and writes at an index, for which some runtimes have slow kernels only
-        ahead = numbers - position.to(torch.float32)  # (M,): 0 at the position, positive behind it
-        here = (1.0 - ahead.abs()).clamp(min=0.0)  # 1 at the position, else 0
-        allowed = ahead.clamp(min=0.0, max=1.0) * FORBIDDEN
-        x = self.embedding(token) * self.scale + (positions * here.unsqueeze(1)).sum(dim=0)  # (B, 1, D)
+        place = place_of(position, numbers)
+        x = self.embedding(token) * self.scale + self.row(positions, place)  # (B, 1, D)
         written: list[Tensor] = []
         for number, layer in enumerate(self.layers):
             keys, values = caches[2 * number], caches[2 * number + 1]
-            x, keys, values = layer.step(x, crossed[:, number : number + 1], keys, values, here, allowed)  # type: ignore[operator]
+            x, keys, values = layer.step(x, crossed[:, number : number + 1], keys, values, place)  # type: ignore[operator]
             written += [keys, values]
         return (self.output(x).squeeze(1), *written)
 
@@ -280,16 +278,11 @@ class DecoderLayer(nn.Module):
         return self._rest(x, crossed)
 
     def step(
-        self, x: Tensor, crossed: Tensor, keys: Tensor, values: Tensor, here: Tensor, allowed: Tensor
+        self, x: Tensor, crossed: Tensor, keys: Tensor, values: Tensor, place: Place
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """One position (B, 1, D) and the caches (B, N, M, D / N); `here` and `allowed` are (M,)."""
-        attention = self.attention
-        at = here.reshape(1, 1, -1, 1)
-        keys = keys * (1.0 - at) + attention.split(attention.key(x)) * at
-        values = values * (1.0 - at) + attention.split(attention.value(x)) * at
-        read = attend(attention.split(attention.query(x)), keys, values, allowed)
-        x = self.attention_norm(x + attention.output(attention.joined(read)))
-        return self._rest(x, crossed), keys, values
+        """One position (B, 1, D) and the caches (B, N, M, D / N) before it; the result, and the caches after it."""
+        read, keys, values = self.attention.step(x, keys, values, place)
+        return self._rest(self.attention_norm(x + read), crossed), keys, values
 
     def _rest(self, x: Tensor, crossed: Tensor) -> Tensor:
         x = self.cross_norm(x + self.dropout(crossed))

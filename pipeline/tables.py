@@ -22,7 +22,7 @@ from edgewright.train import parameters
 from edgewright.train.labels import LabelsConfig
 
 # Fields of a family's config that follow from the tokenizer and the labels: no recipe sets them.
-DERIVED = ("vocab_size", "features", "classes", "input_size", "output_size")
+DERIVED = ("vocab_size", "features", "characters", "classes", "input_size", "output_size")
 
 # The one family that takes `pretrained`, and the only field of its config that is not in the files
 PRETRAINED_FAMILY = "encoder"
@@ -45,6 +45,7 @@ class HashedNgramsTable:
     features: Annotated[int, Field(ge=2)] = 16
     ngrams: tuple[int, ...] = (3, 4)
     shapes: bool = False  # a feature of each word says where it has capitals and digits; needs lowercase = false
+    characters: Annotated[int, Field(ge=0)] = 0  # so many of each word's characters for a family that reads them
     lowercase: bool = True
     strip_marks: bool = True
     window_stride: int | None = None  # read long texts in windows of the largest bucket; None cuts them
@@ -112,7 +113,9 @@ def build_tokenizer(recipe: Recipe, texts: Iterable[str]) -> Tokenizer:
     try:
         if isinstance(table, HashedNgramsTable):
             return HashedNgrams(
-                table.buckets, table.features, table.ngrams, normalisation, longest, window, table.shapes
+                *(table.buckets, table.features, table.ngrams, normalisation, longest, window),
+                shapes=table.shapes,
+                characters=table.characters,
             )
         specials = SPECIALS.get(recipe.task_with_gates().kind, ())
         return LEARN[table.kind](texts, table.vocab_size, table.min_frequency, normalisation, longest, window, specials)
@@ -138,10 +141,15 @@ def family_of(recipe: Recipe) -> str:
     refuse_unknown(given, family.config, recipe.path, "[model]")
     if family.kind != (asked := recipe.task_with_gates().kind):
         raise UsageError(f"{recipe.path}: [model]: {name} learns tasks of kind '{family.kind}', not '{asked}'")
-    if family.tokenizers and (kind := tokenizer_table(recipe).kind) not in family.tokenizers:
+    if not family.tokenizers:
+        return str(name)
+    table = tokenizer_table(recipe)
+    if table.kind not in family.tokenizers:
         raise UsageError(
-            f"{recipe.path}: [model]: {name} takes the ids of {' or '.join(family.tokenizers)}, not of {kind}"
+            f"{recipe.path}: [model]: {name} takes the ids of {' or '.join(family.tokenizers)}, not of {table.kind}"
         )
+    if isinstance(table, HashedNgramsTable) and table.characters and not hasattr(family.config, "characters"):
+        raise UsageError(f"{recipe.path}: [tokenizer]: {name} reads no characters of words; remove 'characters'")
     return str(name)
 
 
@@ -155,6 +163,8 @@ def build_model(recipe: Recipe, tokenizer: Tokenizer, classes: int, seed: int) -
     given |= {"vocab_size": tokenizer.vocab_size, "classes": classes}
     if tokenizer.features is not None:
         given["features"] = tokenizer.features
+    if isinstance(tokenizer, HashedNgrams) and tokenizer.characters:
+        given["characters"] = tokenizer.characters
     config = validated(family.config, given, recipe.path, "model")
     torch.manual_seed(seed)
     return family.module(config)

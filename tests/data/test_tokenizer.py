@@ -260,6 +260,7 @@ def changed(kind: str, /, **fields: Any) -> dict[str, Any]:
         (changed("hashed_ngrams", buckets=0), "buckets is 0; it must be a whole number from 1"),
         (changed("hashed_ngrams", buckets=2**31), "buckets is 2147483648; it must be"),
         (changed("hashed_ngrams", features=1), "features is 1; it must be a whole number from 2 to 256"),
+        (changed("hashed_ngrams", characters=65), "characters is 65; it must be a whole number from 0 to 64"),
         (changed("hashed_ngrams", ngrams=3), "ngrams must be an array of lengths"),
         (changed("hashed_ngrams", ngrams=[3, "4"]), "ngrams is '4'; it must be a whole number"),
         (changed("hashed_ngrams", ngrams=[4, 3]), "ngrams is [4, 3]; the lengths must be ascending"),

@@ -15,6 +15,7 @@ from edgewright.data.tokenizer_fields import Bert
 
 BERT = "wordpiece_bert"  # not a kind: a vocabulary of BERT's
 SHAPES = "hashed_ngrams_shapes"  # not a kind: with the shapes of words
+CHARACTERS = "hashed_ngrams_characters"  # not a kind: with the characters of words
 GOLDEN = Path(__file__).parents[1] / "golden" / "tokenizers"
 
 TEXTS = {
@@ -95,6 +96,9 @@ def made_anew(kind: str) -> Tokenizer:
         return characters.train(TRAINING, 100, 1, keeping, specials=("start", "end"))
     if kind == SHAPES:
         return HashedNgrams(normalisation=Normalisation(lowercase=False), shapes=True)
+    if kind == CHARACTERS:  # an odd number, of which long words show one more in front
+        keeping = Normalisation(lowercase=False, strip_marks=False)
+        return HashedNgrams(features=3, ngrams=(), normalisation=keeping, shapes=True, characters=7)
     return HashedNgrams()
 
 
@@ -109,7 +113,7 @@ def write_golden(path: Path, tokenizer: Tokenizer) -> None:
     write_text(path, f'{{"tokenizer": {header},\n"cases": [\n' + ",\n".join(cases) + "\n]}\n")
 
 
-@pytest.fixture(scope="module", params=[*sorted(KINDS), BERT, SHAPES])
+@pytest.fixture(scope="module", params=[*sorted(KINDS), BERT, SHAPES, CHARACTERS])
 def golden(request: pytest.FixtureRequest) -> Any:
     path = GOLDEN / f"{request.param}.json"
     if request.config.getoption("--update-golden"):

@@ -6,7 +6,7 @@ from zlib import crc32
 import numpy as np
 import pytest
 
-from edgewright.data.hashed_ngrams import HashedNgrams, shape
+from edgewright.data.hashed_ngrams import CHARACTER_ROWS, HashedNgrams, shape
 from edgewright.data.text import Normalisation, character_class, normalise, words
 
 TEXTS = [
@@ -36,9 +36,18 @@ def literally(tokenizer: HashedNgrams, text: str) -> list[list[int]]:
             bracketed = "<" + word + ">"
             row += [hashed("c" + bracketed[i : i + n]) for i in range(len(bracketed) - n + 1)]
         row = row[: tokenizer.features]
-        rows.append(row + [0] * (tokenizer.features - len(row)))
+        row += [0] * (tokenizer.features - len(row))
+        rows.append(row + spelled(given[:64], tokenizer.characters))
         before = word
     return rows
+
+
+def spelled(word: str, room: int) -> list[int]:
+    kept = list(word)
+    while len(kept) > room:  # what is left out lies in the middle; of an odd number the first half has one more
+        del kept[(room + 1) // 2]
+    ids = [ord(c) if ord(c) < 128 else 128 + crc32(c.encode("utf-8")) % 384 for c in kept]
+    return ids + [0] * (room - len(ids))
 
 
 def shape_of(word: str) -> str:
@@ -62,19 +71,44 @@ def shape_of(word: str) -> str:
         HashedNgrams(buckets=97, features=40, ngrams=(1, 2, 16)),
         HashedNgrams(buckets=2**31 - 2, features=256, ngrams=(3, 4, 5)),
         HashedNgrams(normalisation=Normalisation(lowercase=False, strip_marks=False)),
+        HashedNgrams(characters=12),
+        HashedNgrams(features=2, ngrams=(), characters=1),
+        HashedNgrams(normalisation=Normalisation(lowercase=False, strip_marks=False), shapes=True, characters=7),
+        HashedNgrams(normalisation=Normalisation(strip_marks=False), characters=64),
     ],
     ids=str,
 )
 def test_ids_are_what_the_specification_says(tokenizer: HashedNgrams) -> None:
     for text in TEXTS:
         ids = tokenizer.encode(text)
-        assert ids.shape == (len(words(text)), tokenizer.features)
+        assert ids.shape == (len(words(text)), tokenizer.features + tokenizer.characters)
         assert ids.tolist() == literally(tokenizer, text)
 
 
 def test_the_example_of_the_specification() -> None:
     ids = HashedNgrams(buckets=20000, features=8, ngrams=(3, 4)).encode("Ab é")
     assert ids.tolist() == [[3702, 0, 8632, 10089, 13761, 0, 0, 0], [11770, 10670, 11181, 0, 0, 0, 0, 0]]
+
+
+def test_the_example_of_characters_of_the_specification() -> None:
+    kept = Normalisation(lowercase=False, strip_marks=False)
+    tokenizer = HashedNgrams(features=2, ngrams=(), normalisation=kept, characters=5)
+    ids = tokenizer.encode("Zoé Alexander")[:, 2:]
+    assert ids.tolist() == [[90, 111, 190, 0, 0], [65, 108, 101, 101, 114]]
+    assert np.array_equal(tokenizer.encode("Zoé Alexander", limit=1)[:, 2:], ids[:1])
+    assert np.array_equal(tokenizer.encode_with_offsets("Zoé Alexander")[0][:, 2:], ids)
+
+
+def test_ids_of_characters_fit_into_their_table() -> None:
+    tokenizer = HashedNgrams(features=2, ngrams=(), normalisation=Normalisation(strip_marks=False), characters=64)
+    text = " ".join(chr(code) for code in range(0x21, 0x3000) if character_class(code) != "space")
+    ids = tokenizer.encode(text)[:, 2]
+    assert ids.min() == 0x21 and ids.max() < CHARACTER_ROWS  # "!" is the first that is seen
+
+
+def test_without_characters_a_tokenizer_is_the_file_that_it_was() -> None:
+    assert "characters" not in HashedNgrams().to_json()
+    assert HashedNgrams(characters=3).to_json()["characters"] == 3
 
 
 def test_composed_and_decomposed_text_have_the_same_ids() -> None:

@@ -35,6 +35,7 @@ buckets = 2000
 features = 8
 lowercase = false
 shapes = true
+characters = 6
 [model]
 family = "tagger"
 encoder = "dilated_cnn"
