@@ -22,7 +22,8 @@ from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
     XNNPACKQuantizer,
     get_symmetric_quantization_config,
 )
-from executorch.exir import EdgeCompileConfig, EdgeProgramManager, to_edge_transform_and_lower
+from executorch.exir import EdgeCompileConfig, EdgeProgramManager, ExecutorchBackendConfig, to_edge_transform_and_lower
+from executorch.exir.passes import MemoryPlanningPass
 from executorch.extension.pybindings import _C
 from torch import Tensor, nn
 from torch.export import ExportedProgram
@@ -227,7 +228,10 @@ def _delegate(programs: dict[str, ExportedProgram], metadata: Metadata) -> EdgeP
 
 def _finish(edge: EdgeProgramManager, names: Iterable[str]) -> bytes:
     """The content of the file. A kernel that the runtime lacks is only noticed there when a function is loaded."""
-    program = edge.to_executorch()
+    # inputs stay where the caller has them: a copy of a cache takes as long as a small layer
+    program = edge.to_executorch(
+        ExecutorchBackendConfig(memory_planning_pass=MemoryPlanningPass(alloc_graph_input=False))
+    )
     known = set(_C._get_operator_names())
     for name in names:
         for node in program.exported_program(name).graph.nodes:

@@ -15,7 +15,8 @@ from torch.fx import Graph, GraphModule, Node
 from torch.nn import functional as F
 
 from edgewright.compress.quantize import GridWeight
-from edgewright.export.executorch_layers import LSTMOfProducts, Norm
+from edgewright.export.executorch_layers import LSTMOfProducts, Norm, RowLookup
+from edgewright.models.attention import RowAt
 from edgewright.models.lstm import LSTM
 
 aten = torch.ops.aten
@@ -88,8 +89,8 @@ class IntegerEmbedding(nn.Module):
 def lowerable(module: nn.Module, weights: Mapping[str, GridWeight]) -> nn.Module:
     """A copy of `module` in which the layers that XNNPACK has no fast operator for are written another way.
 
-    Conv1d becomes linear layers, LayerNorm products, an LSTM an operator of our own, and an embedding of the grid
-    looks up integers.
+    Conv1d becomes linear layers, LayerNorm products, an LSTM an operator of our own, the row at a place a look-up, and
+    an embedding of the grid looks up integers.
     """
     module = copy.deepcopy(module).eval()
     for name, layer in list(module.named_modules()):
@@ -103,6 +104,8 @@ def lowerable(module: nn.Module, weights: Mapping[str, GridWeight]) -> nn.Module
             exchanged = LSTMOfProducts(layer, {suffix: grid for suffix, grid in recurrent.items() if grid})
         elif isinstance(layer, nn.LayerNorm):
             exchanged = Norm(layer)
+        elif isinstance(layer, RowAt):
+            exchanged = RowLookup()
         else:
             continue
         parent, _, attribute = name.rpartition(".")

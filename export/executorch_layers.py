@@ -1,4 +1,4 @@
-"""Layers in the form that XNNPACK runs fastest, exactly equivalent to the model's own: LSTM and LayerNorm.
+"""Layers in the form that XNNPACK runs fastest, exactly equivalent to the model's own: LSTM, LayerNorm, look-ups.
 
 Each product has a bias, zero where the layer has none: the XNNPACK weights cache of Android's ExecuTorch reads it
 without asking (https://github.com/pytorch/executorch/issues/18946).
@@ -7,10 +7,11 @@ Shapes: B batch, T positions, D input width, H hidden units, N directions (1 or 
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from edgewright.compress.quantize import GridWeight
 from edgewright.export import executorch_lstm
-from edgewright.models.attention import FORBIDDEN
+from edgewright.models.attention import FORBIDDEN, Place
 from edgewright.models.lstm import LSTM, State
 
 
@@ -73,7 +74,17 @@ class Norm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, D) to (B, T, D)."""
         centred = x - self.mean(x)
-        return centred * torch.rsqrt(self.variance(centred * centred)) * self.weight + self.bias
+        normed = centred * torch.rsqrt(self.variance(centred * centred))
+        if self.weight is not None:  # a norm need not scale
+            normed = normed * self.weight
+        return normed if self.bias is None else normed + self.bias
+
+
+class RowLookup(nn.Module):
+    """models/attention.py's RowAt; the sum there runs on a slow portable kernel between two delegates."""
+
+    def forward(self, table: Tensor, place: Place) -> Tensor:
+        return F.embedding(place.position, table)
 
 
 def linear(weight: Tensor, bias: Tensor) -> nn.Linear:

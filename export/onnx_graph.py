@@ -20,14 +20,15 @@ import torch
 from onnx import helper, numpy_helper
 from onnxscript import opset18
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from edgewright.export.tracing import example_inputs, refusal
-from edgewright.models.attention import SelfAttention
+from edgewright.models.attention import Place, RowAt, SelfAttention
 from edgewright.models.lstm import LSTM
 from edgewright.models.methods import Method
 
 OPSET = 18  # what the exporter writes without a conversion of versions; ONNX Runtime 1.14 (2023) and later
-DOMAIN = "edgewright"  # of the nodes Linear, LSTM and Attention; no finished file has it
+DOMAIN = "edgewright"  # of the nodes Linear, LSTM, Attention and CachedAttention; no finished file has it
 MICROSOFT = "com.microsoft"  # of ONNX Runtime's own operators
 
 
@@ -36,7 +37,9 @@ def trace(module: nn.Module, method: Method) -> onnx.ModelProto:
 
     Its linear layers are nodes `Linear` (x, weight, bias; attribute `rank`, of x), its LSTM layers nodes `LSTM` (x,
     real positions or "", then weight and bias of input and recurrent of each direction; attribute `hidden_size`), its
-    attention nodes `Attention` (queries, keys, values, allowed; attribute `heads`) between linear layers.
+    attention nodes `Attention` (queries, keys, values, allowed; attribute `heads`) between linear layers, or for a step
+    nodes `CachedAttention` (query, key, value, keys and values before, then what a Place has; attribute `heads`; its
+    results are what was read, and keys and values after).
 
     Raises:
         ExportError: the exporter has no translation of an operator.
@@ -93,7 +96,7 @@ def _forget_the_trace(proto: onnx.ModelProto) -> None:
         del node.metadata_props[:]
     for value in (*proto.graph.input, *proto.graph.output, *proto.graph.initializer):
         del value.metadata_props[:]
-    del proto.metadata_props[:], proto.graph.metadata_props[:], proto.graph.value_info[:]
+    del proto.metadata_props[:], proto.graph.metadata_props[:]
 
 
 def _with_layers_as_nodes(module: nn.Module) -> nn.Module:
@@ -126,8 +129,30 @@ class _SelfAttention(SelfAttention):
         projected = [layer(x) for layer in (self.query, self.key, self.value)]
         return self.output(_node("Attention", [*projected, allowed], {"heads": self.heads}, x.shape))
 
+    def step(self, x: Tensor, keys: Tensor, values: Tensor, place: Place) -> tuple[Tensor, Tensor, Tensor]:
+        projected = [layer(x) for layer in (self.query, self.key, self.value)]
+        read, keys, values = torch.onnx.ops.symbolic_multi_out(
+            f"{DOMAIN}::CachedAttention",
+            [*projected, keys, values, *place],
+            {"heads": self.heads},
+            dtypes=[torch.float32] * 3,
+            shapes=[x.shape, keys.shape, values.shape],
+            version=1,
+        )
+        return self.output(read), keys, values
 
-_AS_NODE: dict[type[nn.Module], type[nn.Module]] = {nn.Linear: _Linear, LSTM: _LSTM, SelfAttention: _SelfAttention}
+
+class _RowAt(RowAt):
+    def forward(self, table: Tensor, place: Place) -> Tensor:
+        return F.embedding(place.position, table)
+
+
+_AS_NODE: dict[type[nn.Module], type[nn.Module]] = {
+    nn.Linear: _Linear,
+    LSTM: _LSTM,
+    SelfAttention: _SelfAttention,
+    RowAt: _RowAt,
+}
 
 
 def _node(
@@ -144,6 +169,7 @@ class Rewriter:
     def __init__(self, model: onnx.ModelProto) -> None:
         self.model = model
         self.values = {tensor.name: tensor for tensor in model.graph.initializer}
+        self.shapes = {value.name: _shape(value) for value in (*model.graph.value_info, *model.graph.input)}
         self.nodes: list[onnx.NodeProto] = []
 
     def take_nodes(self) -> Sequence[onnx.NodeProto]:
@@ -167,16 +193,26 @@ class Rewriter:
         return names[0]
 
     def finish(self) -> None:
-        """Put the nodes in place, and leave out the constants and domains that no node needs any more."""
+        """Put the nodes in place, and leave out nodes, constants and domains that no output needs any more."""
         graph = self.model.graph
+        used = {output.name for output in graph.output}
+        needed = []
+        for node in reversed(self.nodes):
+            if used.intersection(node.output):
+                needed.append(node)
+                used.update(node.input)
+        self.nodes = needed[::-1]
         del graph.node[:], graph.initializer[:], graph.value_info[:]
         graph.node.extend(self.nodes)
-        used = {name for node in self.nodes for name in node.input}
         graph.initializer.extend(tensor for name, tensor in self.values.items() if name in used)
         del self.model.opset_import[:]
         self.model.opset_import.append(helper.make_opsetid("", OPSET))
         if any(node.domain == MICROSOFT for node in self.nodes):
             self.model.opset_import.append(helper.make_opsetid(MICROSOFT, 1))
+
+
+def _shape(value: onnx.ValueInfoProto) -> tuple[int | str, ...]:
+    return tuple(size.dim_param or size.dim_value for size in value.type.tensor_type.shape.dim)
 
 
 def attributes(node: onnx.NodeProto) -> dict[str, Any]:

@@ -1,10 +1,11 @@
 """Rewrites a float ONNX graph so that it stores the grid's integers and computes with them.
 
 ONNX Runtime's own quantizer would pick other integers: an asymmetric uint8 embedding, one scale for a whole
-convolution, and -8..7 for four bits. Standard operators only, except MatMulNBits for four bits.
+convolution, and -8..7 for four bits. Operators of its own where no standard one is as fast: MatMulNBits for four
+bits, DynamicQuantizeLSTM, GroupQueryAttention for a step with a cache, SkipLayerNormalization.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import onnx
@@ -12,8 +13,8 @@ from onnx import TensorProto, numpy_helper
 
 from edgewright.compress.quantize import GridWeight
 from edgewright.errors import ExportError
-from edgewright.export import onnx_float, onnx_four_bits, onnx_recurrent
-from edgewright.export.onnx_graph import DOMAIN, Rewriter, attributes
+from edgewright.export import onnx_attention, onnx_float, onnx_four_bits, onnx_products, onnx_recurrent
+from edgewright.export.onnx_graph import DOMAIN, MICROSOFT, Rewriter, attributes
 
 Weights = Mapping[str, GridWeight]  # by parameter name
 Ranges = Mapping[str, tuple[float, float]]  # least and greatest value of an activation, by tensor name
@@ -30,14 +31,19 @@ def to_dynamic(model: onnx.ModelProto, weights: Weights) -> None:
     graph = Rewriter(model)
     readers = _readers(model)
     sums: dict[str, str] = {}  # embeddings whose rows are summed before they are scaled, and their scales
-    quantized: dict[str, tuple[str, str, str]] = {}  # activations that several layers read are quantized once
+    quantized: onnx_products.Quantized = {}
+    sources = {node.output[0]: node for node in graph.take_nodes()}
     for node in graph.take_nodes():
         if node.domain == DOMAIN and node.op_type == "LSTM":
             _recurrent(graph, node, weights)
         elif node.domain == DOMAIN and node.op_type == "Attention":
-            onnx_float.attention(graph, node)
+            onnx_attention.attention(graph, node)
+        elif node.domain == DOMAIN and node.op_type == "CachedAttention":
+            _cached(graph, node, [sources[name] for name in node.input[:3]], weights, quantized)
         elif node.domain == DOMAIN:
             _linear(graph, node, weights, quantized)
+        elif _normalizes_a_sum(graph, node, sources, readers):
+            _normalized_sum(graph, node, sources[node.input[0]])
         elif node.op_type == "ReduceSum" and node.input[0] in sums:
             _scaled_sum(graph, node, sums[node.input[0]])
         elif (grid := _grid_of(node, weights)) is None:
@@ -111,8 +117,8 @@ def stored(model: onnx.ModelProto, name: str) -> GridWeight | None:
     found = {tensor.name: tensor for tensor in model.graph.initializer}
     if f"{name}.integers" in found:
         return _grid(found, name, numpy_helper.to_array(found[f"{name}.integers"]), 8)
-    if f"{name}.columns" in found:  # (inputs, outputs)
-        return _grid(found, name, numpy_helper.to_array(found[f"{name}.columns"]).T, 8)
+    if (product := onnx_products.stored(found, name)) is not None:
+        return product
     if f"{name}.taps" in found:  # (taps x inputs, outputs)
         taps = numpy_helper.to_array(found[f"{name}.taps"])
         kernel = next(node for node in model.graph.node if node.name == f"{name}.windows")
@@ -150,20 +156,52 @@ def _recurrent(graph: Rewriter, node: onnx.NodeProto, weights: Weights) -> None:
         onnx_recurrent.unpacked_layer(graph, node, weights)
 
 
-def _linear(
-    graph: Rewriter, node: onnx.NodeProto, weights: Weights, quantized: dict[str, tuple[str, str, str]]
-) -> None:
-    source, name, bias = node.input
-    grid = weights.get(name)
+def _linear(graph: Rewriter, node: onnx.NodeProto, weights: Weights, quantized: onnx_products.Quantized) -> None:
+    grid = weights.get(node.input[1])
     if grid is None:
         onnx_float.linear(graph, node)
     elif grid.bits == 4:
         onnx_four_bits.linear(graph, node, grid)
     else:
-        if source not in quantized:
-            quantized[source] = _quantized_at_run_time(graph, source)
-        columns = graph.constant(f"{name}.columns", grid.integers.T)
-        _product(graph, quantized[source], columns, (name, grid), bias, node.output[0])
+        onnx_products.linear(graph, node, grid, quantized)
+
+
+def _cached(
+    graph: Rewriter,
+    node: onnx.NodeProto,
+    projections: Sequence[onnx.NodeProto],
+    weights: Weights,
+    quantized: onnx_products.Quantized,
+) -> None:
+    """A step of attention as one node behind one product, where ONNX Runtime has such a node for it.
+
+    projections: its linear layers; where they become one product, what was written for each is read by nobody.
+    """
+    if not onnx_attention.fits_one_node(graph, node):
+        onnx_attention.cached(graph, node)
+        return
+    packed = onnx_products.packed(graph, projections, weights, quantized)
+    onnx_attention.cached_in_one_node(graph, node, packed)
+
+
+def _normalizes_a_sum(
+    graph: Rewriter,
+    node: onnx.NodeProto,
+    sources: Mapping[str, onnx.NodeProto],
+    readers: Mapping[str, Sequence[onnx.NodeProto]],
+) -> bool:
+    """Whether a node is the LayerNormalization of a sum of two tensors (B, T, D) that nothing else reads."""
+    added = sources.get(node.input[0]) if node.op_type == "LayerNormalization" else None
+    if added is None or added.op_type != "Add" or len(readers[node.input[0]]) > 1:
+        return False
+    first, second = (graph.shapes.get(name, ()) for name in added.input)
+    return first == second and len(first) == 3 and attributes(node).get("axis", -1) in (-1, 2)
+
+
+def _normalized_sum(graph: Rewriter, node: onnx.NodeProto, added: onnx.NodeProto) -> None:
+    operands = [*added.input, *node.input[1:]]
+    epsilon = attributes(node).get("epsilon", 1e-5)  # the standard operator's; the other one has 1e-12
+    graph.add("SkipLayerNormalization", operands, node.output[0], domain=MICROSOFT, epsilon=epsilon)
 
 
 def _embedding(graph: Rewriter, node: onnx.NodeProto, grid: GridWeight) -> None:
@@ -195,23 +233,6 @@ def _scaled_sum(graph: Rewriter, node: onnx.NodeProto, scale: str) -> None:
     graph.add("Mul", [f"{result}.unscaled", scale], result)
 
 
-def _quantized_at_run_time(graph: Rewriter, source: str) -> tuple[str, str, str]:
-    outputs = [f"{source}.quantized{part}" for part in ("", ".scale", ".zero")]
-    graph.add("DynamicQuantizeLinear", [source], outputs)
-    return outputs[0], outputs[1], outputs[2]
-
-
-def _product(
-    graph: Rewriter, source: tuple[str, str, str], columns: str, weight: tuple[str, GridWeight], bias: str, result: str
-) -> None:
-    """source @ columns + bias, in the order of operators that ONNX Runtime fuses to one kernel."""
-    (values, scale, zero), (name, grid) = source, weight
-    integers = graph.add("MatMulInteger", [values, columns, zero], f"{result}.product")
-    scales = graph.add("Mul", [scale, graph.constant(f"{name}.scales", grid.scales)], f"{result}.scale")
-    product = graph.add("Cast", [integers], f"{result}.product.float", to=TensorProto.FLOAT)
-    graph.add("Add", [graph.add("Mul", [product, scales], f"{result}.scaled"), bias], result)
-
-
 def _taps(graph: Rewriter, node: onnx.NodeProto, grid: GridWeight) -> None:
     """A Conv1d over (B, D, T) as a product: windows (B, T, taps x D) times (taps x D, H).
 
@@ -222,7 +243,7 @@ def _taps(graph: Rewriter, node: onnx.NodeProto, grid: GridWeight) -> None:
     before, after, dilation = _geometry(node, name)
     taps = graph.constant(f"{name}.taps", grid.integers.transpose(2, 1, 0).reshape(-1, outputs))
     last = graph.add("Transpose", [source], f"{name}.last", perm=[0, 2, 1])
-    values, scale, zero = _quantized_at_run_time(graph, last)
+    values, scale, zero = onnx_products.quantize(graph, last)
     pads = graph.constant(f"{name}.pads", np.array([0, before, 0, 0, after, 0], np.int64))
     padded = graph.add("Pad", [values, pads, zero], f"{name}.padded")
     axis = graph.constant("time_axis", np.array([1], np.int64))
@@ -234,7 +255,7 @@ def _taps(graph: Rewriter, node: onnx.NodeProto, grid: GridWeight) -> None:
         windows.append(graph.add("Slice", [padded, begin, end, axis], f"{name}.tap_{tap}"))
     window = graph.add("Concat", windows, f"{name}.windows", axis=2)
     product = f"{name}.result"
-    _product(graph, (window, scale, zero), taps, (name, grid), bias, product)
+    onnx_products.product(graph, (window, scale, zero), taps, (name, grid), bias, product)
     graph.add("Transpose", [product], node.output[0], perm=[0, 2, 1])
 
 

@@ -50,6 +50,7 @@ class _Graph:
         )
         self._inputs = self._session.get_inputs()
         self._names = [tensor.name for tensor in self._inputs]
+        self._outputs = [tensor.name for tensor in self._session.get_outputs()]  # None for all of them takes 3 µs more
         properties = self._session.get_modelmeta().custom_metadata_map
         self.siblings: list[str] = json.loads(properties.get("methods", "[]"))
 
@@ -59,7 +60,7 @@ class _Graph:
                 f"{len(arrays)} inputs given; this file takes {len(self._names)}: {', '.join(self._names)}"
             )
         try:
-            return tuple(self._session.run(None, dict(zip(self._names, arrays, strict=True))))
+            return tuple(self._session.run(self._outputs, dict(zip(self._names, arrays, strict=True))))
         except onnxruntime.capi.onnxruntime_pybind11_state.InvalidArgument as error:
             wanted = ", ".join(f"{tensor.name} {tensor.type} {tensor.shape}" for tensor in self._inputs)
             given = ", ".join(f"tensor({array.dtype}) {list(array.shape)}" for array in arrays)

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
-from executorch.exir import to_edge_transform_and_lower
+from executorch.exir import ExecutorchBackendConfig, to_edge_transform_and_lower
+from executorch.exir.passes import MemoryPlanningPass
 from torch import Tensor, nn
 
 from edgewright.errors import DamagedFileError, UsageError
@@ -31,16 +32,17 @@ class Scores(nn.Module):
         return self.head(x), x
 
 
-@pytest.fixture(scope="module")
-def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A .pte file with forward_4, forward_8 and a constant, as the exporter writes them."""
+@pytest.fixture(scope="module", params=[False, True], ids=["inputs of the caller", "inputs with a place in the file"])
+def file(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A .pte file with forward_4, forward_8 and a constant, as the exporter writes them now and as it once did."""
     examples = {length: (torch.ones(1, length, dtype=torch.int32),) for length in LENGTHS}
     programs = {f"forward_{length}": torch.export.export(Scores(), example) for length, example in examples.items()}
     edge = to_edge_transform_and_lower(
         programs, partitioner=[XnnpackPartitioner()], constant_methods={"edgewright": "{}"}
     )
     path = tmp_path_factory.mktemp("executorch") / "model.pte"
-    path.write_bytes(edge.to_executorch().buffer)
+    planning = MemoryPlanningPass(alloc_graph_input=request.param)
+    path.write_bytes(edge.to_executorch(ExecutorchBackendConfig(memory_planning_pass=planning)).buffer)
     return path
 
 
