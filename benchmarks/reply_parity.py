@@ -3,7 +3,9 @@
 Shapes: T tokens of a reply, V vocabulary.
 """
 
-from collections.abc import Sequence
+import itertools
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,12 +13,14 @@ from numpy.typing import NDArray
 
 from edgewright.benchmarks.parity import PaddingCheck, padding_neutrality
 from edgewright.data.sampling import log_softmax
+from edgewright.data.tokenizer import Writing
 from edgewright.runtimes import Runner
 from edgewright.runtimes.answers import pad_to_bucket
 from edgewright.runtimes.bundle import Golden
 from edgewright.runtimes.generator import RunnerSteps, Shapes
 
 Ids = Sequence[int]
+WORD = re.compile(r"[^\W_]+")  # a run of letters and digits: a number is a word too
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,38 @@ def perplexity(nats: Sequence[NDArray[np.float64]]) -> float:
     """e to the mean over all tokens of all replies; infinite where it is too large for a float."""
     mean = float(np.concatenate(nats).mean())
     return float(np.exp(mean)) if mean < 700 else float("inf")
+
+
+def words_of(tokenizer: Writing, replies: Iterable[str]) -> frozenset[str]:
+    """The words of these replies, as the tokenizer gives them back, in small letters."""
+    return frozenset(word.lower() for reply in replies for word in WORD.findall(_read_back(tokenizer, reply)))
+
+
+def in_new_words(tokenizer: Writing, reply: str, known: frozenset[str]) -> NDArray[np.bool_]:
+    """(T,) for each token of the reply, without its end: whether it is in a word, or holds one, that is not `known`."""
+    ids = tokenizer.encode(reply.strip()).tolist()
+    ends = [len(tokenizer.decode(ids[:count])) for count in range(len(ids) + 1)]  # in characters
+    found = WORD.finditer(tokenizer.decode(ids))
+    spans = [word.span() for word in found if word.group().lower() not in known]
+    marks = [any(first < stop and last > start for first, last in spans) for start, stop in itertools.pairwise(ends)]
+    return np.array(marks, bool)
+
+
+def by_word(nats: Sequence[NDArray[np.float64]], new: Sequence[NDArray[np.bool_]]) -> dict[str, float | None]:
+    """Perplexity of all tokens, the share of those in new words, and the perplexity of either (None where there is
+    none). `new` may be longer than `nats`, of a reply that was cut, or shorter by the end token."""
+    marks = [np.append(one, False)[: len(these)] for these, one in zip(nats, new, strict=True)]
+    flat, mark = np.concatenate(nats), np.concatenate(marks)
+    return {
+        "perplexity": perplexity(nats),
+        "new_share": float(mark.mean()),
+        "known_words": perplexity([flat[~mark]]) if not mark.all() else None,
+        "new_words": perplexity([flat[mark]]) if mark.any() else None,
+    }
+
+
+def _read_back(tokenizer: Writing, text: str) -> str:
+    return tokenizer.decode(tokenizer.encode(text.strip()).tolist())
 
 
 def encode_padding(

@@ -25,18 +25,18 @@ from edgewright.data.sampling import PADDING
 from edgewright.data.tasks import Task
 from edgewright.data.tokenizer import Writing, special_id
 from edgewright.export import bundle as bundles
-from edgewright.export import export
-from edgewright.export.artifact import SUFFIX, Metadata, to_json
-from edgewright.export.bundle import Content, Shipped
+from edgewright.export import export, state_package
+from edgewright.export.artifact import SUFFIX, to_json
+from edgewright.export.bundle import Content, Shipped, StatePackage
 from edgewright.models import checkpoint
-from edgewright.pipeline import learn, reply_data, reply_tables
-from edgewright.pipeline.cells import PADDING_ROWS, VERSIONS, Learnt, data_json, edge_gate
+from edgewright.pipeline import learn, reply_data, reply_figures, reply_tables
+from edgewright.pipeline.cells import PADDING_ROWS, VERSIONS, Learnt, data_json, edge_gate, metadata_of
 from edgewright.pipeline.graph import library_version
 from edgewright.pipeline.progress import Reporter
 from edgewright.pipeline.recipe import Effort, Recipe
 from edgewright.pipeline.tables import build_tokenizer, family_of
 from edgewright.runtimes import bundle as reader
-from edgewright.runtimes import load
+from edgewright.runtimes import load, state_inside
 from edgewright.runtimes.bundle import Golden
 from edgewright.runtimes.generator import open_generator, shapes_of
 from edgewright.train import pairs as training
@@ -107,6 +107,7 @@ def make_reference(
 ) -> None:
     """The seed with the lowest validation perplexity: its weights, and reference.json with its figures and replies.
 
+    words: how much of its perplexity is due to words that no training reply has, on validation and on test.
     replies: the ids of its greedy replies to the test prompts. golden: those to the golden texts, with the score of
     each token.
     """
@@ -121,6 +122,12 @@ def make_reference(
         found[seed] = training.perplexity(checkpoint.load_model(path / "model.safetensors"), whole)
 
     model: Any = checkpoint.load_model(models[chosen] / "model.safetensors")
+    known = reply_parity.words_of(words, (pair.response for pair in reply_data.load(task, "train")))
+    by_word = {}
+    for split, most in (("validation", reply_data.VALIDATION_PAIRS), ("test", None)):
+        reporter.say(f"reference, words of {split}")
+        pairs = reply_data.evenly(reply_data.load(task, split), reply_data.PAIRS[effort] if effort == "rapid" else most)
+        by_word[split] = reply_figures.by_word(words, model, pairs, encoded(recipe, words, pairs), known)
     prompts = [prompt_of(recipe, words, pair) for pair in reply_data.answered(recipe, task, effort)[1]]
     replies = []
     with reporter.bar("reference, replies", len(prompts)) as bar:
@@ -135,6 +142,7 @@ def make_reference(
             "validation": validation,
             "test": found,
             "test_pairs": len(whole),
+            "words": by_word,
             "figures": {"perplexity": training.perplexity(model, tested), "pairs": len(tested)},
             "replies": replies,
             "golden": [_golden_json(model, words, recipe, text) for text in learn.golden_texts()],
@@ -143,24 +151,23 @@ def make_reference(
 
 
 def make_artifact(recipe: Recipe, task: Task, target: Target, numerics: Numerics, learnt: Learnt, folder: Path) -> None:
-    """bundle/ with this one artifact, and artifact.json."""
+    """bundle/ with this one artifact, and artifact.json; for Core ML also the package that keeps its caches."""
     model = learnt.model()
     path = folder / f"{target}-{numerics}{SUFFIX[target]}"
-    source = sources.find(task.source)
-    metadata = Metadata(
-        name=recipe.name,
-        description=recipe.description or task.name,
-        labels=(),
-        license=source.licence,
-        version=str(reader.SCHEMA),
-        extra={"data": source.name, "task": task.name},
-    )
     methods = model.methods(recipe.export.lengths)
-    artifact = export(target, quantize(model, numerics), methods, path, [], metadata)
+    quantized, metadata = quantize(model, numerics), metadata_of(recipe, task)
+    artifact = export(target, quantized, methods, path, [], metadata)
 
     shapes = shapes_of([asdict(method) for method in methods])
     start = special_id(reply_data.words_of(learnt), "start")
-    found, expected = reply_parity.golden_scores(load(target, path), shapes, golden_vectors(learnt), start)
+    runner, golden = load(target, path), golden_vectors(learnt)
+    found, expected = reply_parity.golden_scores(runner, shapes, golden, start)
+    if target == "coreml":
+        step = next(method for method in methods if method.state)
+        kept = state_package.export_beside(quantized, step, path, metadata)
+        keeping = state_inside.load_package(kept.path, runner)
+        kept_error = _error(*reply_parity.golden_scores(keeping, shapes, golden, start))
+        state_package.describe(StatePackage(kept, step.name, kept_error))
     content = bundle_content(recipe, task, learnt, [Shipped(artifact, _error(found, expected))])
     bundles.write(content, folder / "bundle")
     write_json(folder / "artifact.json", to_json(artifact) | {"golden_max_abs_logit_error": _error(found, expected)})
@@ -223,6 +230,8 @@ def verify(
         GateResult("max_padding_effect", padding.tolerance, padding.difference, "pass" if padding.neutral else "fail"),
         edge_gate(*edges, numerics),
     ]
+    kept_state, kept_gates = reply_figures.kept_state(reader.read(made / "bundle"), runner, shapes, tested)
+    gates += kept_gates
     if numerics == "fp32":
         gates.append(
             GateResult("min_equal_golden_replies", 1.0, on_golden.equal, "pass" if on_golden.equal == 1 else "fail")
@@ -246,7 +255,8 @@ def verify(
                 "reply_tokens": equality.tokens,
                 "first_differences": list(equality.first_differences),
                 "equal_golden_replies": on_golden.equal,
-            },
+            }
+            | kept_state,
             "label_agreement": agreed / tokens,
             "max_abs_logit_error": max(errors),
             "mean_abs_logit_error": total / tokens,
@@ -301,6 +311,7 @@ def bundle_content(
         reference=learnt.reference / "model.safetensors",
         golden=golden_vectors(learnt),
         shipped=shipped,
+        state_packages=state_package.of(shipped),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from edgewright.benchmarks import load_time, memory, reply_parity, replying
+from edgewright.benchmarks import reply_parity, replying
 from edgewright.benchmarks.empty_graph import empty_jobs
 from edgewright.benchmarks.job_files import write_inputs, write_texts
 from edgewright.benchmarks.latency import Job, measure, write_raw
@@ -21,7 +21,7 @@ from edgewright.pipeline.cells import Learnt
 from edgewright.pipeline.progress import Reporter
 from edgewright.pipeline.recipe import Effort, Recipe
 from edgewright.pipeline.replies import encoded, prompt_of
-from edgewright.pipeline.timing import NOT_TIMED, Made
+from edgewright.pipeline.timing import NOT_TIMED, Made, cell_times
 from edgewright.runtimes.generator import RunnerSteps, shapes_of
 from edgewright.runtimes.pytorch import PyTorchRunner
 
@@ -71,18 +71,9 @@ def make_timings(
     with reporter.bar("load time, memory and replies", len(timed)) as bar:
         for number, cell in enumerate(timed, start=1):
             job = by_name[f"step {cell.name}"]
-            alone = taken[job.name]["inference"].series
             whole = Job(f"replies {cell.name}", cell.target, cell.folder / "bundle", texts=said, numerics=cell.numerics)
             written = replying.measure(whole, effort)
-            answer["cells"][cell.name] = {
-                "p50_ms": asdict(alone.p50_ms),
-                "normalised_p50": asdict(alone.normalised_p50),
-                "p90_ms": asdict(alone.p90_ms),
-                "p99_ms": asdict(alone.p99_ms),
-                "empty_call_ms": asdict(taken[empty[cell.target].name]["inference"].series.p50_ms),
-                "timing": asdict(alone.timing),
-                "load_ms": asdict(load_time.measure(job, effort).load_ms),
-                "peak_memory_bytes": memory.measure(job, empty[cell.target], effort),
+            answer["cells"][cell.name] = cell_times(job, empty[cell.target], taken, effort) | {
                 "metrics": {
                     "prompt_p50_ms": asdict(taken[f"encode {cell.name}"]["inference"].series.p50_ms),
                     "prompt_length": longest,
@@ -167,7 +158,7 @@ def pytorch_baseline(recipe: Recipe, task: Task, effort: Effort, learnt: Learnt,
     """The float model itself, evaluated on the same rows; its time is that of a step."""
     figures = learnt.figures()
     found = ", ".join(f"{value:.4g}" for value in figures["test"].values())
-    note = f"eager, one thread; perplexity on all {figures['test_pairs']} test pairs: {found}"
+    note = f"eager, one thread; perplexity on all {figures['test_pairs']} test pairs: {found}; {_new_words(figures)}"
     baseline = Baseline(
         "PyTorch fp32",
         size_bytes=(learnt.reference / "model.safetensors").stat().st_size,
@@ -178,3 +169,13 @@ def pytorch_baseline(recipe: Recipe, task: Task, effort: Effort, learnt: Learnt,
     if len(figures["test"]) > 1:
         return replace(baseline, note=f"{note} (of the seeds {', '.join(figures['test'])})")
     return baseline
+
+
+def _new_words(figures: dict[str, Any]) -> str:
+    """Why test and validation differ: how many tokens are in words never learnt, and what the others have."""
+    test, held = figures["words"]["test"], figures["words"]["validation"]
+    test_others, held_others = ("–" if of["known_words"] is None else f"{of['known_words']:.4g}" for of in (test, held))
+    return (
+        f"{test['new_share']:.1%} of its tokens are in words that no training reply has, the others have {test_others} "
+        f"(validation: {held['perplexity']:.4g}, {held['new_share']:.1%}, {held_others})"
+    )

@@ -117,7 +117,10 @@ REPLIES = Makers(
     replies.bundle_content,
     reply_details,
     reply_tables.check,
-    ("edgewright.pipeline.replies", "edgewright.pipeline.reply_data", "edgewright.benchmarks.reply_parity"),
+    (
+        *("edgewright.pipeline.replies", "edgewright.pipeline.reply_data", "edgewright.pipeline.reply_figures"),
+        "edgewright.benchmarks.reply_parity",
+    ),
 )
 MAKERS: dict[str, Makers] = {
     "single_label": LABELS,

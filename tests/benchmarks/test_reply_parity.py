@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from edgewright.benchmarks import reply_parity
+from edgewright.data.characters import Characters
 from edgewright.models.hybrid import HybridConfig, HybridRNNTransformer
 from edgewright.runtimes.generator import Shapes, shapes_of
 from edgewright.runtimes.pytorch import PyTorchRunner
@@ -70,3 +71,16 @@ def test_padding_of_prompts_is_judged(model: HybridRNNTransformer) -> None:
 
     wrong = reply_parity.encode_padding(Leaking(), PROMPTS, LENGTHS, "fp32")
     assert not wrong.neutral and wrong.length == 8 and wrong.difference == pytest.approx(0.04, rel=1e-3)
+
+
+def test_tokens_of_words_that_are_new_are_counted_apart() -> None:
+    tokenizer = Characters("abcdey 1.")  # without capitals and marks
+    known = reply_parity.words_of(tokenizer, ["Y ab 1", "é."])
+    assert known == {"y", "ab", "1", "e"}
+    new = reply_parity.in_new_words(tokenizer, " y ab. 1abc éé ", known)
+    assert "".join("x" if one else "." for one in new) == "......xxxx.xx"
+    nats = [np.log(np.array([2.0, 8.0, 2.0])), np.log(np.array([32.0]))]
+    found = reply_parity.by_word(nats, [np.array([False, True]), np.array([True, True, True])])
+    assert found == pytest.approx({"perplexity": 2 ** (10 / 4), "new_share": 0.5, "known_words": 2, "new_words": 16})
+    alone = reply_parity.by_word(nats[1:], [np.array([False])])
+    assert alone["new_words"] is None and alone["new_share"] == 0 and alone["known_words"] == pytest.approx(32)

@@ -130,6 +130,9 @@ def test_every_artifact_writes_and_predicts_as_pytorch_does(record: RunRecord) -
             assert abs(cell.metrics["perplexity_rise"]) < 1e-4 and cell.label_agreement == 1
             names = {gate.name for gate in cell.gates}
             assert {"min_equal_replies_fp32", "min_equal_golden_replies", "max_padding_effect"} <= names
+        if cell.target == "coreml":
+            kept = {gate.name: gate.measured or 0.0 for gate in cell.gates if "state" in gate.name}
+            assert kept["max_kept_state_error"] <= 1e-6 and kept["max_state_rounding"] <= 5e-3
 
 
 def test_times_of_steps_prompts_and_replies_stand_in_the_record(record: RunRecord) -> None:
@@ -152,11 +155,22 @@ def test_texts_are_in_the_page_only(record: RunRecord, folder: Path) -> None:
     assert not {"prompts.npz", "steps.npz", "texts.json"} & set(kept)
 
 
+def test_the_reference_tells_new_words_from_known_ones(record: RunRecord, folder: Path) -> None:
+    (reference,) = (folder / "build").glob("reference-*")
+    figures = read_json(reference / "reference.json")
+    test = figures["words"]["test"]
+    assert test["perplexity"] == pytest.approx(figures["figures"]["perplexity"], rel=1e-4)  # 20 pairs have both
+    assert 0.1 < test["new_share"] < 0.9  # the places of the test pairs are in no training pair
+    assert test["known_words"] < test["perplexity"] < test["new_words"]
+    assert "are in words that no training reply has" in record.baselines[0].note
+
+
 def test_the_bundle_replays_and_a_changed_reply_is_found(record: RunRecord, folder: Path) -> None:
     bundle = folder / "out" / "bundle"
     found = checks.verify(bundle)
     assert [(check.runtime, check.verdict, check.problems) for check in found] == [
-        (target, "pass", ()) for target in TARGETS
+        (target, "pass", ())
+        for target in (*TARGETS, "coreml")  # the last one keeps its caches
     ]
     damaged = folder / "damaged"
     exported = next((folder / "build").glob("export-onnx-fp32-*")) / "bundle"
@@ -237,7 +251,7 @@ def test_gates_of_replies_judge_fp32_by_its_tokens_and_int8_by_its_perplexity_an
     }
 
 
-@pytest.mark.parametrize("name", ["reply_small", "reply_full"])
+@pytest.mark.parametrize("name", ["reply_small", "reply_full", "smalltalk", "answers"])
 @pytest.mark.parametrize("effort", ["rapid", "normal"])
 def test_packaged_recipes_are_right(name: str, effort: Any) -> None:
     recipe = read(packaged()[name]).for_effort(effort)
