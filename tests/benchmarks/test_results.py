@@ -17,7 +17,7 @@ from edgewright.data.files import read_json
 
 RUNS = (  # in the order of README
     *("urgency", "intent", "banking", "intent_cnn", "intent_lstm", "encoder_clinc", "teacher_clinc"),
-    *("entities", "logs", "text_en", "reply_small"),
+    *("entities", "logs", "text_en", "reply_small", "reply_full"),
 )
 BENCHES = ("intent-bench", "intent_cnn-bench", "intent-peers", "banking-peers", "repeat-first", "repeat-second")
 HOUR_SECONDS = 3600
