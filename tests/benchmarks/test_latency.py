@@ -1,7 +1,7 @@
 """Timing in worker processes: what is measured, what is refused, and what is never said."""
 
-import io
 import gc
+import io
 import json
 import time
 from collections.abc import Iterator
