@@ -148,6 +148,7 @@ def test_a_missing_file_is_explained(tmp_path: Path) -> None:
         load(tmp_path / "none.pte")
 
 
+@pytest.mark.parametrize("file", [False], indirect=True)  # in processes of their own: one form is enough
 def test_threads_change_only_when_no_file_is_open(file: Path) -> None:
     gc.collect()
     one = load(file, threads=1)
@@ -163,6 +164,7 @@ def test_threads_change_only_when_no_file_is_open(file: Path) -> None:
     load(file, threads=1)
 
 
+@pytest.mark.parametrize("file", [False], indirect=True)  # in processes of their own: one form is enough
 def test_predicting_loads_no_exporter_and_says_nothing(file: Path) -> None:
     code = (
         "import sys, pathlib, numpy; from edgewright.runtimes.executorch import load;"
