@@ -6,7 +6,7 @@ import pytest
 from edgewright.data.sampling import Sampling, allowed, candidates
 
 torch = pytest.importorskip("torch")
-processors = pytest.importorskip("transformers.generation.logits_process", reason="comes with the extra [teacher]")
+processors = pytest.importorskip("transformers.generation.logits_process", reason="needs edgewright[peers]")
 
 SEEN = [3, 5, 5, 17, 40]
 
