@@ -32,6 +32,7 @@ BARS = (
     Bar("lstm_attention", "forward_64", 0.25),
     Bar("tagger_bilstm", "forward_64", 0.2),
     Bar("tagger_dilated_cnn", "forward_64", 0.2),
+    Bar("tagger_characters", "forward_64", 0.2),
     Bar("hybrid_small", "step", 0.3),
     Bar("hybrid_full", "step", 5.0),
 )

@@ -15,10 +15,11 @@ from edgewright.compress.numerics import SUPPORT
 from edgewright.compress.quantize import QuantizedModel
 from edgewright.data.files import write_atomically
 from edgewright.errors import ExportError
-from edgewright.export import onnx_integers
+from edgewright.export import onnx_integers, onnx_shapes
 from edgewright.export.artifact import Artifact, Metadata, describe
 from edgewright.export.onnx_float import to_float
 from edgewright.export.onnx_graph import trace
+from edgewright.export.onnx_integers import ONES
 from edgewright.export.tracing import example_inputs
 from edgewright.models.methods import Method
 from edgewright.runtimes.onnx import SUFFIX, load, session_options
@@ -67,6 +68,7 @@ def export(
 
 def _graph(model: QuantizedModel, method: Method, calibration: Sequence[tuple[np.ndarray, ...]]) -> onnx.ModelProto:
     proto = trace(model.module, method)
+    onnx_shapes.settle(proto)
     if model.numerics == "static_wi8_ai8":
         onnx_integers.check_static(proto)
         to_float(proto)
@@ -155,7 +157,8 @@ def _kernels(path: Path, model: QuantizedModel) -> Counter[str]:
         options.optimized_model_filepath = str(Path(folder) / "optimised.onnx")
         onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         graph = onnx.load(options.optimized_model_filepath).graph
-    constants = {tensor.name for tensor in graph.initializer}
+    # the ones that add up rows of an embedding (onnx_integers._summed) are no weight
+    constants = {tensor.name for tensor in graph.initializer if not tensor.name.endswith(ONES)}
     constants |= {
         node.output[0] for node in graph.node if node.op_type == "DequantizeLinear" and node.input[0] in constants
     }

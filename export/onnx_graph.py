@@ -31,6 +31,8 @@ OPSET = 18  # what the exporter writes without a conversion of versions; ONNX Ru
 DOMAIN = "edgewright"  # of the nodes Linear, LSTM, Attention and CachedAttention; no finished file has it
 MICROSOFT = "com.microsoft"  # of ONNX Runtime's own operators
 
+Shape = tuple[int | str, ...]  # a name for a size that is free
+
 
 def trace(module: nn.Module, method: Method) -> onnx.ModelProto:
     """The float graph, without what the exporter writes down for debugging (paths of this machine, among others).
@@ -169,7 +171,7 @@ class Rewriter:
     def __init__(self, model: onnx.ModelProto) -> None:
         self.model = model
         self.values = {tensor.name: tensor for tensor in model.graph.initializer}
-        self.shapes = {value.name: _shape(value) for value in (*model.graph.value_info, *model.graph.input)}
+        self.shapes = {value.name: shape_of(value) for value in (*model.graph.value_info, *model.graph.input)}
         self.nodes: list[onnx.NodeProto] = []
 
     def take_nodes(self) -> Sequence[onnx.NodeProto]:
@@ -211,7 +213,7 @@ class Rewriter:
             self.model.opset_import.append(helper.make_opsetid(MICROSOFT, 1))
 
 
-def _shape(value: onnx.ValueInfoProto) -> tuple[int | str, ...]:
+def shape_of(value: onnx.ValueInfoProto) -> Shape:
     return tuple(size.dim_param or size.dim_value for size in value.type.tensor_type.shape.dim)
 
 

@@ -19,10 +19,11 @@ from edgewright.export.onnx_graph import DOMAIN, MICROSOFT, Rewriter, attributes
 Weights = Mapping[str, GridWeight]  # by parameter name
 Ranges = Mapping[str, tuple[float, float]]  # least and greatest value of an activation, by tensor name
 END = np.iinfo(np.int64).max
+ONES = "_ones"  # end of the names of constants that only add up
 
 
 def to_dynamic(model: onnx.ModelProto, weights: Weights) -> None:
-    """Integer weights; activations are quantized at each call, one scale a tensor.
+    """Integer weights; activations are quantized at each call (see onnx_products.py).
 
     Linear layers of four bits become MatMulNBits. LSTM layers become DynamicQuantizeLSTM; it has no form of four bits,
     so those are stored so and computed in float. A convolution becomes a matrix product over its taps, because
@@ -30,7 +31,7 @@ def to_dynamic(model: onnx.ModelProto, weights: Weights) -> None:
     """
     graph = Rewriter(model)
     readers = _readers(model)
-    sums: dict[str, str] = {}  # embeddings whose rows are summed before they are scaled, and their scales
+    sums: dict[str, str] = {}  # rows of embeddings that are summed before they are scaled, and their scales
     quantized: onnx_products.Quantized = {}
     sources = {node.output[0]: node for node in graph.take_nodes()}
     for node in graph.take_nodes():
@@ -45,12 +46,12 @@ def to_dynamic(model: onnx.ModelProto, weights: Weights) -> None:
         elif _normalizes_a_sum(graph, node, sources, readers):
             _normalized_sum(graph, node, sources[node.input[0]])
         elif node.op_type == "ReduceSum" and node.input[0] in sums:
-            _scaled_sum(graph, node, sums[node.input[0]])
+            _summed(graph, node, sums[node.input[0]])
         elif (grid := _grid_of(node, weights)) is None:
             graph.keep(node)
         elif node.op_type == "Gather":
-            summed = [reader.op_type for reader in readers[node.output[0]]] == ["ReduceSum"]
-            if summed:
+            following = readers[node.output[0]]
+            if [reader.op_type for reader in following] == ["ReduceSum"] and _sums_rows(graph, following[0]):
                 sums[node.output[0]] = _rows(graph, node, grid, node.output[0])
             else:
                 _embedding(graph, node, grid)
@@ -211,26 +212,37 @@ def _embedding(graph: Rewriter, node: onnx.NodeProto, grid: GridWeight) -> None:
     it, which cuts off the negative values.
     """
     result = node.output[0]
-    scale = _rows(graph, node, grid, f"{result}.float")
-    graph.add("Mul", [f"{result}.float", scale], result)
+    scale = _rows(graph, node, grid, f"{result}.rows")
+    floats = graph.add("Cast", [f"{result}.rows"], f"{result}.float", to=TensorProto.FLOAT)
+    graph.add("Mul", [floats, scale], result)
 
 
 def _rows(graph: Rewriter, node: onnx.NodeProto, grid: GridWeight, result: str) -> str:
-    """Write the rows that the ids name to `result`, as floats that still are integers; give the scale's name."""
+    """Write the rows that the ids name to `result`, as integers; give the scale's name."""
     name, ids = node.input
-    rows = graph.add("Gather", [graph.constant(f"{name}.integers", grid.integers), ids], f"{result}.rows", axis=0)
-    graph.add("Cast", [rows], result, to=TensorProto.FLOAT)
+    graph.add("Gather", [graph.constant(f"{name}.integers", grid.integers), ids], result, axis=0)
     return graph.constant(f"{name}.scales", grid.scales)
 
 
-def _scaled_sum(graph: Rewriter, node: onnx.NodeProto, scale: str) -> None:
-    """A sum of an embedding's rows, scaled once instead of each row: many rows make one sum."""
-    result = node.output[0]
-    unscaled = onnx.NodeProto()
-    unscaled.CopyFrom(node)
-    unscaled.name, unscaled.output[:] = f"{result}.unscaled", [f"{result}.unscaled"]
-    graph.keep(unscaled)
-    graph.add("Mul", [f"{result}.unscaled", scale], result)
+def _sums_rows(graph: Rewriter, node: onnx.NodeProto) -> bool:
+    """Whether a node sums rows (…, K, D) over K, which is known, to (…, D)."""
+    shape = graph.shapes.get(node.input[0], ())
+    axes = graph.array(node.input[1]).tolist() if len(node.input) > 1 and node.input[1] in graph.values else []
+    axis_before_last = axes in ([-2], [len(shape) - 2])
+    return axis_before_last and attributes(node).get("keepdims", 1) == 0 and isinstance(shape[-2], int)
+
+
+def _summed(graph: Rewriter, node: onnx.NodeProto, scale: str) -> None:
+    """A sum of an embedding's rows as their product with ones, on the integers, and then scaled.
+
+    A third of the time of making floats of them and adding those (ONNX Runtime 1.31), with the same result.
+    """
+    rows, result = node.input[0], node.output[0]
+    count = graph.shapes[rows][-2]
+    ones = graph.constant(f"{count}{ONES}", np.ones(count, np.uint8))
+    total = graph.add("MatMulInteger", [ones, rows], f"{result}.integers")
+    floats = graph.add("Cast", [total], f"{result}.unscaled", to=TensorProto.FLOAT)
+    graph.add("Mul", [floats, scale], result)
 
 
 def _taps(graph: Rewriter, node: onnx.NodeProto, grid: GridWeight) -> None:
@@ -243,9 +255,9 @@ def _taps(graph: Rewriter, node: onnx.NodeProto, grid: GridWeight) -> None:
     before, after, dilation = _geometry(node, name)
     taps = graph.constant(f"{name}.taps", grid.integers.transpose(2, 1, 0).reshape(-1, outputs))
     last = graph.add("Transpose", [source], f"{name}.last", perm=[0, 2, 1])
-    values, scale, zero = onnx_products.quantize(graph, last)
+    quantized = onnx_products.quantize(graph, last)
     pads = graph.constant(f"{name}.pads", np.array([0, before, 0, 0, after, 0], np.int64))
-    padded = graph.add("Pad", [values, pads, zero], f"{name}.padded")
+    padded = graph.add("Pad", [quantized.integers, pads, quantized.zero], f"{name}.padded")
     axis = graph.constant("time_axis", np.array([1], np.int64))
     windows = []
     for tap in range(kernel):
@@ -255,7 +267,7 @@ def _taps(graph: Rewriter, node: onnx.NodeProto, grid: GridWeight) -> None:
         windows.append(graph.add("Slice", [padded, begin, end, axis], f"{name}.tap_{tap}"))
     window = graph.add("Concat", windows, f"{name}.windows", axis=2)
     product = f"{name}.result"
-    onnx_products.product(graph, (window, scale, zero), taps, (name, grid), bias, product)
+    onnx_products.product(graph, quantized._replace(integers=window), taps, (name, grid), bias, product)
     graph.add("Transpose", [product], node.output[0], perm=[0, 2, 1])
 
 

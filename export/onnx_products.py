@@ -1,24 +1,47 @@
-"""Linear layers of a traced graph as products of integers; an activation that several layers read is quantized once."""
+"""Linear layers of a traced graph as products of integers; an activation that several layers read is quantized once.
+
+An activation (B, T, D) has one scale, or where it is wide one for each of its rows (B, T): in wide pretrained models
+single tokens are many times as large as the others, which one scale for all leaves with a few integers each (Dettmers
+et al. 2022, https://arxiv.org/abs/2208.07339). The five nodes that find the scales cost a narrow layer more time than
+its product.
+"""
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
 
 from edgewright.compress.quantize import GridWeight
-from edgewright.export.onnx_graph import Rewriter
+from edgewright.export.onnx_graph import MICROSOFT, Rewriter
 
 PACKED = ("query", "key", "value")  # layers of an attention whose weights are one constant, in this order
+WIDE = 384  # inputs of a linear layer from which on each position has its own scale
+TINY = np.float32(1e-30)  # a row of zeros has no magnitude to divide by
 
-Quantized = dict[str, tuple[str, str, str]]  # activation → its integers, scale and zero point
+
+class Activation(NamedTuple):
+    """Names of tensors: value = (integer - zero) scale, and times its row's magnitude where rows have one."""
+
+    integers: str
+    scale: str
+    zero: str
+    magnitudes: str | None = None  # (B, T, 1)
+
+
+Quantized = dict[str, Activation]  # by the name of what is quantized
 
 
 def linear(graph: Rewriter, node: onnx.NodeProto, grid: GridWeight, quantized: Quantized) -> None:
     """Write a traced linear layer."""
     source, name, bias = node.input
     columns = graph.constant(f"{name}.columns", grid.integers.T)
-    product(graph, _once(graph, source, quantized), columns, (name, grid), bias, node.output[0])
+    positions = graph.shapes.get(source, ())[1:-1]  # none where a text has one row
+    by_rows = grid.integers.shape[1] >= WIDE and positions not in ((), (1,))
+    if source not in quantized:
+        quantized[source] = quantize_rows(graph, source) if by_rows else quantize(graph, source)
+    product(graph, quantized[source], columns, (name, grid), bias, node.output[0])
 
 
 def packed(
@@ -39,26 +62,46 @@ def packed(
     columns = graph.constant(f"{attention}.packed.columns", integers.T)
     bias = graph.constant(f"{attention}.packed.bias", np.concatenate([graph.array(layer.input[2]) for layer in layers]))
     result = f"{attention}.packed.result"
-    product(graph, _once(graph, source, quantized), columns, (f"{attention}.packed", grid), bias, result)
+    if source not in quantized:
+        quantized[source] = quantize(graph, source)
+    product(graph, quantized[source], columns, (f"{attention}.packed", grid), bias, result)
     return result
 
 
 def product(
-    graph: Rewriter, source: tuple[str, str, str], columns: str, weight: tuple[str, GridWeight], bias: str, result: str
+    graph: Rewriter, source: Activation, columns: str, weight: tuple[str, GridWeight], bias: str, result: str
 ) -> None:
     """source @ columns + bias, in the order of operators that ONNX Runtime fuses to one kernel."""
-    (values, scale, zero), (name, grid) = source, weight
-    integers = graph.add("MatMulInteger", [values, columns, zero], f"{result}.product")
-    scales = graph.add("Mul", [scale, graph.constant(f"{name}.scales", grid.scales)], f"{result}.scale")
-    floats = graph.add("Cast", [integers], f"{result}.product.float", to=TensorProto.FLOAT)
-    graph.add("Add", [graph.add("Mul", [floats, scales], f"{result}.scaled"), bias], result)
+    name, grid = weight
+    scales = graph.constant(f"{name}.scales", grid.scales)
+    if source.magnitudes:
+        operands = [source.integers, columns, source.scale, scales, source.zero]
+        unit = graph.add("MatMulIntegerToFloat", operands, f"{result}.unit", domain=MICROSOFT)
+        scaled = graph.add("Mul", [unit, source.magnitudes], f"{result}.scaled")
+    else:
+        integers = graph.add("MatMulInteger", [source.integers, columns, source.zero], f"{result}.product")
+        scale = graph.add("Mul", [source.scale, scales], f"{result}.scale")
+        floats = graph.add("Cast", [integers], f"{result}.product.float", to=TensorProto.FLOAT)
+        scaled = graph.add("Mul", [floats, scale], f"{result}.scaled")
+    graph.add("Add", [scaled, bias], result)
 
 
-def quantize(graph: Rewriter, source: str) -> tuple[str, str, str]:
-    """Write what gives an activation's integers, scale and zero point at each call; one scale a tensor."""
+def quantize(graph: Rewriter, source: str) -> Activation:
+    """Write what finds an activation's integers, scale and zero point at each call; one scale for all of it."""
     outputs = [f"{source}.quantized{part}" for part in ("", ".scale", ".zero")]
     graph.add("DynamicQuantizeLinear", [source], outputs)
-    return outputs[0], outputs[1], outputs[2]
+    return Activation(*outputs)
+
+
+def quantize_rows(graph: Rewriter, source: str) -> Activation:
+    """The same with a scale for each row (…, D): rows are divided by their largest magnitude and so are in -1..1."""
+    last = graph.constant("last_axis", np.array([-1], np.int64))
+    largest = graph.add("ReduceMax", [graph.add("Abs", [source], f"{source}.absolute"), last], f"{source}.largest")
+    magnitudes = graph.add("Max", [largest, graph.constant("tiny", TINY)], f"{source}.magnitudes")
+    unit = graph.add("Div", [source, magnitudes], f"{source}.unit")
+    scale = graph.constant("scale_of_unit", np.float32(1 / 127))
+    zero = graph.constant("zero_of_unit", np.uint8(128))  # not int8: its products are slower on x86
+    return Activation(graph.add("QuantizeLinear", [unit, scale, zero], f"{source}.rows"), scale, zero, magnitudes)
 
 
 def stored(found: Mapping[str, TensorProto], name: str) -> GridWeight | None:
@@ -70,12 +113,6 @@ def stored(found: Mapping[str, TensorProto], name: str) -> GridWeight | None:
         return None
     whole, third = _grid(found, f"{attention}.packed"), PACKED.index(part)
     return GridWeight(np.split(whole.integers, 3)[third], np.split(whole.scales, 3)[third], 8)
-
-
-def _once(graph: Rewriter, source: str, quantized: Quantized) -> tuple[str, str, str]:
-    if source not in quantized:
-        quantized[source] = quantize(graph, source)
-    return quantized[source]
 
 
 def _attention(name: str) -> str:

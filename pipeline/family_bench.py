@@ -16,6 +16,7 @@ from edgewright.benchmarks.machine import fingerprint
 from edgewright.compress.numerics import INT8, TARGETS, Numerics, Target
 from edgewright.compress.quantize import quantize
 from edgewright.data.files import read_json, write_json
+from edgewright.data.hashed_ngrams import CHARACTER_ROWS
 from edgewright.errors import UsageError
 from edgewright.export import export
 from edgewright.export.artifact import SUFFIX, Metadata
@@ -46,6 +47,7 @@ REFERENCES: dict[str, tuple[Callable[[], Any], tuple[int, ...]]] = {
     "lstm_attention": (lambda: LSTMAttention(LSTMAttentionConfig()), (64,)),
     "tagger_bilstm": (lambda: Tagger(TaggerConfig(classes=17)), (64,)),
     "tagger_dilated_cnn": (lambda: Tagger(TaggerConfig(classes=17, encoder="dilated_cnn")), (64,)),
+    "tagger_characters": (lambda: Tagger(TaggerConfig(classes=17, encoder="dilated_cnn", characters=12)), (64,)),
     "encoder": (lambda: Encoder(EncoderConfig()), (32,)),
     "hybrid_small": (lambda: HybridRNNTransformer(SMALL), (32,)),
     "hybrid_full": (lambda: HybridRNNTransformer(HybridConfig()), (32,)),
@@ -177,9 +179,9 @@ def _inputs(name: str, build: Path) -> dict[str, tuple[str, Path]]:
 
 
 def calls(model: Any, method: Method, length: int | None, count: int) -> list[tuple[np.ndarray, ...]]:
-    """Random inputs without padding: ids below the vocabulary, states and signals as small numbers."""
+    """Random inputs without padding: ids below the size of their table, states and signals as small numbers."""
     random = np.random.default_rng(0)
-    vocabulary = getattr(model.config, "vocab_size", 2)
+    vocabulary, characters = getattr(model.config, "vocab_size", 2), getattr(model.config, "characters", 0)
     found = []
     for number in range(count):
         arrays: list[np.ndarray] = []
@@ -190,7 +192,9 @@ def calls(model: Any, method: Method, length: int | None, count: int) -> list[tu
             elif tensor.name == "position":
                 arrays.append(np.array([number], np.int32))
             else:
-                arrays.append(random.integers(1, vocabulary, shape).astype(np.int32))
+                rows = np.full(shape[-1], vocabulary)
+                rows[len(rows) - characters :] = CHARACTER_ROWS
+                arrays.append(random.integers(1, rows, shape).astype(np.int32))
         found.append(tuple(arrays))
     return found
 

@@ -143,7 +143,11 @@ def make_reference(
             "test": found,
             "test_pairs": len(whole),
             "words": by_word,
-            "figures": {"perplexity": training.perplexity(model, tested), "pairs": len(tested)},
+            "figures": {
+                "perplexity": training.perplexity(model, tested),
+                "pairs": len(tested),
+                "test_perplexity": found[chosen],
+            },
             "replies": replies,
             "golden": [_golden_json(model, words, recipe, text) for text in learn.golden_texts()],
         },

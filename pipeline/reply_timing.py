@@ -124,12 +124,17 @@ def make_baselines(
     reporter.say("baseline token pairs")
     most = recipe.train.get("rows")
     training = encoded(recipe, words, reply_data.evenly(reply_data.load(task, "train"), most)).targets
-    tested = encoded(recipe, words, reply_data.tested(task, effort)[1]).targets
-    nats = pair_surprises(training, tested, words.vocab_size)
+    judged = reply_data.tested(task, effort)[1]
+    whole = judged if effort == "rapid" else reply_data.load(task, "test")
+    on_judged, on_whole = (
+        reply_parity.perplexity(pair_surprises(training, encoded(recipe, words, pairs).targets, words.vocab_size))
+        for pairs in (judged, whole)
+    )
     found = {
         "name": "token pairs alone",
-        "metrics": {"perplexity": reply_parity.perplexity(nats)},
-        "note": "how often a token follows another in the training replies; it does not read the prompt",
+        "metrics": {"perplexity": on_judged, "test_perplexity": on_whole},
+        "note": "how often a token follows another in the training replies; it does not read the prompt; "
+        f"perplexity on all {len(whole)} test pairs: {on_whole:.4g}",
     }
     write_json(folder / "baselines.json", [found])
 

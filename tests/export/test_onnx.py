@@ -101,7 +101,9 @@ def test_integer_kernels_do_the_work(exported: Exported) -> None:
         assert (kernels["QLinearConv"], kernels["QGemm"]) == (2, linear)
     elif model.numerics == "dynamic_wi4_afp32":
         assert (kernels["MatMulIntegerToFloat"], kernels["MatMulNBits"]) == (2, linear)
-    assert not {"Identity", "Shape", "Constant", "MatMulInteger"} & set(kernels)
+    sums_rows = "bag.weight" in dict(model.module.named_parameters()) and model.numerics.startswith("dynamic")
+    assert kernels.get("MatMulInteger", 0) == int(sums_rows), "of the embedding's rows with ones; a layer's is fused"
+    assert not {"Identity", "Shape", "Constant"} & set(kernels)
 
 
 def test_a_quantized_layer_that_runs_in_float_is_refused(exported: Exported) -> None:
