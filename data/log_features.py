@@ -35,6 +35,7 @@ MOST_THREADS = 100_000  # threads that a reader remembers; the one that was sile
 # Templates that it remembers, likewise: real logs have some thousands, and only a line that nothing stars out, such as
 # one with a name in it, makes more. One that comes back after so many others is read as for the first time.
 MOST_TEMPLATES = 10_000
+MOST_CHARACTERS = 4_000  # of a line that are read; a stack trace on one line says who it is at its beginning
 SLOW, FAST = 1 / 500, 1 / 8  # of the running means: the usual is that of about the last 500 lines of a template
 
 _LINE = re.compile(r"(\S+) ([A-Z]+) (\S+) (\S.*)")
@@ -117,13 +118,13 @@ class LogReader:
         self._known: OrderedDict[str, _Usual] = OrderedDict()
 
     def read(self, text: str) -> tuple[NDArray[np.float32], str]:
-        """The values (F,) of the next line, and the name of its thread.
+        """The values (F,) of the next line, of its first MOST_CHARACTERS, and the name of its thread.
 
         Raises:
             DataError: as `features`.
         """
         self._lines += 1
-        match = _LINE.fullmatch(text)
+        match = _LINE.fullmatch(text[:MOST_CHARACTERS])
         if match is None:
             raise DataError(
                 f"log line {self._lines}: not of the form 'TIME LEVEL COMPONENT MESSAGE'; repair or remove it"

@@ -50,6 +50,8 @@ class Targets:
     min_auc: Share | None = None  # of anomalies
     max_auc_drop: Share | None = 0.01  # of anomalies: PyTorch fp32 minus that of the cell
     max_perplexity: Annotated[float, Field(gt=0)] | None = None  # of replies, a token; depends on the vocabulary
+    # of replies: perplexity over that of counts of which token follows which, which read no prompt; any vocabulary
+    max_perplexity_to_token_pairs: Annotated[float, Field(gt=0)] | None = None
     max_perplexity_rise: Share | None = 0.05  # of replies: perplexity of the cell over that of PyTorch fp32, less 1
     min_equal_replies_fp32: Share | None = 1.0  # of greedy replies: share with PyTorch's tokens, fp32 cells
     max_step_p50_ms: Annotated[float, Field(gt=0)] | None = None  # of replies: one token, quantized cells

@@ -2,8 +2,8 @@
 
 An activation (B, T, D) has one scale, or where it is wide one for each of its rows (B, T): in wide pretrained models
 single tokens are many times as large as the others, which one scale for all leaves with a few integers each (Dettmers
-et al. 2022, https://arxiv.org/abs/2208.07339). The five nodes that find the scales cost a narrow layer more time than
-its product.
+et al. 2022, https://arxiv.org/abs/2208.07339). The nodes that find the scales cost a narrow layer more time than its
+product (docs/decisions/0010-onnx-integers.md).
 """
 
 from collections.abc import Mapping, Sequence

@@ -4,7 +4,7 @@ A gate on a measured time decides on the bound of its interval: it fails when ev
 passes when the high end is within it, and is inconclusive between.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -47,6 +47,7 @@ def judge(
     span_f1: float | None,
     metrics: Mapping[str, Any],
     reference: Baseline,
+    others: Sequence[Baseline] = (),
     label_agreement: float,
     shipped_bytes: int,
     p50_ms: Interval | None,
@@ -55,11 +56,14 @@ def judge(
 ) -> list[GateResult]:
     """All gates of one cell; `timed_here` is False where the runtime is not the device's own (Core ML).
 
-    A float cell need not fit into `max_shipped_bytes`: it is the yardstick of the quantized ones.
+    A float cell need not fit into `max_shipped_bytes`: it is the yardstick of the quantized ones. The bounds on
+    perplexity are of the float model on the whole test split; what a cell adds is judged on fewer pairs, as a rise.
     """
     bits = weight_bits(numerics)
     float_cell = bits >= 16
     agreement = f"min_label_agreement_{'fp32' if float_cell else f'int{bits}'}"
+    perplexity = reference.metrics.get("test_perplexity")
+    counts = next((other.metrics["test_perplexity"] for other in others if "test_perplexity" in other.metrics), None)
     results = [
         at_least("min_accuracy", targets.min_accuracy, accuracy),
         at_least("min_macro_f1", targets.min_macro_f1, macro_f1),
@@ -68,8 +72,8 @@ def judge(
         at_most("max_span_f1_drop", targets.max_span_f1_drop, _less(reference.span_f1, span_f1)),
         at_most("max_bits", targets.max_bits, metrics.get("bits")),
         at_most("max_bits_rise", targets.max_bits_rise, _rise(metrics.get("bits"), reference.metrics.get("bits"))),
-        # of the model on the whole test split; what a cell adds to it is judged on fewer pairs, by the next gate
-        at_most("max_perplexity", targets.max_perplexity, reference.metrics.get("test_perplexity")),
+        at_most("max_perplexity", targets.max_perplexity, perplexity),
+        at_most("max_perplexity_to_token_pairs", targets.max_perplexity_to_token_pairs, _over(perplexity, counts)),
         at_most("max_perplexity_rise", targets.max_perplexity_rise, metrics.get("perplexity_rise")),
         None
         if numerics != "fp32"
@@ -89,8 +93,13 @@ def _less(reference: float | None, measured: float | None) -> float | None:
     return None if reference is None or measured is None else reference - measured
 
 
+def _over(measured: float | None, reference: float | None) -> float | None:
+    return None if reference is None or measured is None else measured / reference
+
+
 def _rise(measured: float | None, reference: float | None) -> float | None:
-    return None if reference is None or measured is None else measured / reference - 1
+    ratio = _over(measured, reference)
+    return None if ratio is None else ratio - 1
 
 
 def overall(verdicts: Iterable[Verdict]) -> Verdict:

@@ -49,7 +49,7 @@ def generate(
     if opened.kind == "sequence":
         stream = open_stream(opened, runtime, numerics)
         if not isinstance(stream, CharacterStream):
-            raise UsageError(f"{opened.path}: it reads no text; use runtimes.stream.open_stream")
+            raise UsageError(f"{opened.path}: it writes nothing; score log lines with edgewright predict")
         return {"text": stream.write(message, max_length or CHARACTERS, how["temperature"], seed)}
     generator = open_generator(opened, runtime, numerics)
     reply = generator.generate_reply(message, context, max_length, **how, beams=beams, seed=seed)

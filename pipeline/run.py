@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,8 +108,8 @@ def assemble(prepared: Prepared) -> RunRecord:
     timings = timing.read_timings(plan.graph.folder(plan.timings))
     data = read_json(learnt.data / "data.json")
     pytorch = stages.MAKERS[task.kind].pytorch(recipe, task, prepared.effort, learnt, timings)
-    found = [_cell(prepared, target, numerics, timings, pytorch) for target, numerics in recipe.export.cells()]
-    linear = timing.linear_baselines(plan.graph.folder(plan.baselines), timings)
+    others = timing.linear_baselines(plan.graph.folder(plan.baselines), timings)
+    found = [_cell(prepared, target, numerics, timings, pytorch, others) for target, numerics in recipe.export.cells()]
     source = sources.find(task.source)
     model = checkpoint.load_model(learnt.reference / "model.safetensors")
     return RunRecord(
@@ -118,7 +119,7 @@ def assemble(prepared: Prepared) -> RunRecord:
         bundle=None,
         report=None,
         cells=tuple(found),
-        baselines=(pytorch, *linear),
+        baselines=(pytorch, *others),
         description=recipe.description,
         effort=prepared.effort,
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -147,7 +148,14 @@ def assemble(prepared: Prepared) -> RunRecord:
     )
 
 
-def _cell(prepared: Prepared, target: Target, numerics: Numerics, timings: dict[str, Any], pytorch: Baseline) -> Cell:
+def _cell(
+    prepared: Prepared,
+    target: Target,
+    numerics: Numerics,
+    timings: dict[str, Any],
+    pytorch: Baseline,
+    others: Sequence[Baseline],
+) -> Cell:
     support = SUPPORT[numerics, target]
     if not support.supported:
         return Cell(target, numerics, "unsupported", reason=support.note)
@@ -167,6 +175,7 @@ def _cell(prepared: Prepared, target: Target, numerics: Numerics, timings: dict[
         span_f1=checked["span_f1"],
         metrics=checked["metrics"],
         reference=pytorch,
+        others=others,
         label_agreement=checked["label_agreement"],
         shipped_bytes=shipped,
         p50_ms=_interval(timed, "p50_ms"),

@@ -142,6 +142,14 @@ def test_what_was_silent_longest_is_forgotten(monkeypatch: pytest.MonkeyPatch) -
     assert len(reader._known) == 3
 
 
+def test_of_a_very_long_line_only_the_beginning_is_read_and_kept() -> None:
+    start = "2026-01-05T00:00:00Z ERROR job trace "
+    reader = log_features.LogReader()
+    rows = [reader.read(start + "x" * length + " took 9 ms")[0] for length in (5_000, 1_000_000)]
+    assert np.array_equal(rows[0][: reader.buckets], rows[1][: reader.buckets])
+    assert [len(template) <= log_features.MOST_CHARACTERS for template in reader._known] == [True]
+
+
 def test_no_lines_are_no_rows() -> None:
     assert features([]).values.shape == (0, features(LINES).values.shape[1])
     assert windows(features([]), 4).inputs.shape[:2] == (0, 4)

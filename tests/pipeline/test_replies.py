@@ -253,6 +253,33 @@ def test_gates_of_replies_judge_fp32_by_its_tokens_and_int8_by_its_perplexity_an
     }
 
 
+def test_replies_can_be_asked_to_beat_counts_of_token_pairs() -> None:
+    def verdict(counts: list[Baseline]) -> list[str]:
+        results = gates.judge(
+            Targets(max_perplexity_to_token_pairs=0.9),
+            "fp32",
+            accuracy=None,
+            macro_f1=None,
+            span_f1=None,
+            metrics={},
+            reference=Baseline("PyTorch fp32", metrics={"perplexity": 1.0, "test_perplexity": 50.0}),
+            others=counts,
+            label_agreement=1.0,
+            shipped_bytes=1,
+            p50_ms=None,
+            text_to_label_p50_ms=None,
+            timed_here=True,
+        )
+        return [gate.verdict for gate in results if gate.name == "max_perplexity_to_token_pairs"]
+
+    better, worse = (
+        Baseline("token pairs alone", metrics={"perplexity": 999.0, "test_perplexity": one}) for one in (56.0, 55.0)
+    )
+    assert verdict([better]) == ["pass"]
+    assert verdict([Baseline("another"), worse]) == ["fail"]
+    assert verdict([]) == []
+
+
 @pytest.mark.parametrize("name", ["reply_small", "reply_full", "smalltalk", "answers"])
 @pytest.mark.parametrize("effort", ["rapid", "normal"])
 def test_packaged_recipes_are_right(name: str, effort: Any) -> None:

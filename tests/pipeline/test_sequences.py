@@ -116,7 +116,7 @@ def test_load_gives_the_stream_and_generate_says_that_it_is_no_text(tiny: Run) -
     assert isinstance(stream, LogStream)
     with pytest.raises(UsageError, match="kind 'sequence' makes no predictions"):
         package.load(tiny.bundle, "onnx", on_prediction=print)
-    refused(edgewright("generate", tiny.bundle, "a line"), 2, "it reads no text", "open_stream")
+    refused(edgewright("generate", tiny.bundle, "a line"), 2, "it writes nothing", "edgewright predict")
 
 
 def test_commands_that_need_labels_refuse_in_one_line(tiny: Run, tmp_path: Path) -> None:
