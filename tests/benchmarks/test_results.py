@@ -17,7 +17,7 @@ from edgewright.data.files import read_json
 
 RUNS = (  # in the order of README
     *("urgency", "intent", "banking", "intent_cnn", "intent_lstm", "encoder_clinc", "teacher_clinc"),
-    *("entities", "logs", "text_en", "reply_small", "reply_full"),
+    *("entities", "logs", "text_en", "text_fr", "reply_small", "reply_full", "smalltalk", "answers"),
 )
 BENCHES = ("intent-bench", "intent_cnn-bench", "intent-peers", "banking-peers", "repeat-first", "repeat-second")
 HOUR_SECONDS = 3600
