@@ -15,7 +15,7 @@ import numpy as np
 from edgewright.benchmarks import accuracy, parity
 from edgewright.benchmarks.record import GateResult
 from edgewright.compress.numerics import Numerics, Target, weight_bits
-from edgewright.compress.quantize import quantize
+from edgewright.compress.quantize import Precision, quantize
 from edgewright.data import sources
 from edgewright.data import tokenizer as tokenizers
 from edgewright.data.files import read_json, write_atomically, write_json
@@ -72,7 +72,7 @@ def make_artifact(recipe: Recipe, task: Task, target: Target, numerics: Numerics
     """bundle/ with this one artifact, and artifact.json."""
     words, labels = learnt.words(), learnt.labels()
     model = learnt.model()
-    quantized = quantize(model, numerics)
+    quantized = quantize(model, numerics, precision_of(recipe))
     path = folder / f"{target}-{numerics}{SUFFIX[target]}"
     calibration = calibration_inputs(recipe, task, learnt) if numerics.startswith("static") else []
     artifact = export(
@@ -86,6 +86,11 @@ def make_artifact(recipe: Recipe, task: Task, target: Target, numerics: Numerics
     content = bundle_content(recipe, task, learnt, [Shipped(artifact, error)])
     bundles.write(content, folder / "bundle")
     write_json(folder / "artifact.json", to_json(artifact) | {"golden_max_abs_logit_error": error})
+
+
+def precision_of(recipe: Recipe) -> Precision:
+    """What the recipe's [quantize] table says of single layers."""
+    return Precision(recipe.quantize.bits, recipe.quantize.embedding_scales)
 
 
 def read_artifact(folder: Path, target: Target) -> Shipped:

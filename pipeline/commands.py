@@ -21,6 +21,7 @@ from edgewright.export.artifact import to_json as artifact_json
 from edgewright.models import MODELS, checkpoint, parameters
 from edgewright.pipeline import cells, examples
 from edgewright.pipeline.extras import missing
+from edgewright.pipeline.graph import Step
 from edgewright.pipeline.progress import Reporter
 from edgewright.pipeline.run import Prepared
 from edgewright.runtimes import load
@@ -41,7 +42,7 @@ class Shown:
 def train(prepared: Prepared, out: Path, reporter: Reporter) -> dict[str, Any]:
     """Make the stages up to the reference, and copy model and tokenizer to `out`."""
     plan = prepared.plan
-    _make(prepared, {plan.reference.name}, reporter)
+    _make(prepared, {plan.reference.title}, reporter)
     learnt = plan.learnt()
     if plan.graph.follower:
         return learnt.figures()
@@ -59,7 +60,7 @@ def train(prepared: Prepared, out: Path, reporter: Reporter) -> dict[str, Any]:
 def export(prepared: Prepared, out: Path, reporter: Reporter) -> list[dict[str, Any]]:
     """Make the artifacts, and copy them to `out`."""
     plan = prepared.plan
-    _make(prepared, {stage.name for stage in plan.exports.values()}, reporter)
+    _make(prepared, {stage.title for stage in plan.exports.values()}, reporter)
     answers = []
     for (target, _), stage in plan.exports.items():
         artifact = cells.read_artifact(plan.graph.folder(stage), target).artifact
@@ -128,7 +129,7 @@ def bisect(prepared: Prepared, target: str, numerics: str, reporter: Reporter) -
     if key is None:
         have = ", ".join(f"{one} {other}" for one, other in plan.exports)
         raise UsageError(f"the recipe makes no {target} {numerics}; it makes {have}")
-    _make(prepared, {plan.exports[key].name}, reporter)
+    _make(prepared, {plan.exports[key].title}, reporter)
     learnt = plan.learnt()
     words = learnt.words()
     rows = examples.load(prepared.recipe, prepared.task, "test", learnt.labels(), "rapid")
@@ -136,7 +137,9 @@ def bisect(prepared: Prepared, target: str, numerics: str, reporter: Reporter) -
     inputs = [pad_to_bucket(words.encode(text, limit=lengths[-1]), lengths) for text in rows.texts[:BISECT_TEXTS]]
     model = checkpoint.load_model(learnt.reference / "model.safetensors")
     artifact = cells.read_artifact(plan.graph.folder(plan.exports[key]), key[0]).artifact
-    return bisection.bisect(model, quantize(model, key[1]), load(key[0], artifact.path), key[0], inputs)
+    return bisection.bisect(
+        model, quantize(model, key[1], cells.precision_of(prepared.recipe)), load(key[0], artifact.path), key[0], inputs
+    )
 
 
 def models() -> list[dict[str, Any]]:
@@ -185,10 +188,10 @@ def doctor_lines(answer: dict[str, Any]) -> list[str]:
 
 
 def _make(prepared: Prepared, names: set[str], reporter: Reporter) -> None:
-    prepared.plan.graph.run(
-        progress=lambda step: reporter.say(f"{'reuse' if step.cached else 'make '} {step.stage.name}  ({step.reason})"),
-        only=names,
-    )
+    def told(step: Step) -> None:
+        reporter.say(f"{'reuse' if step.cached else 'make '} {step.stage.title}  ({step.reason})")
+
+    prepared.plan.graph.run(progress=told, only=names)
 
 
 def _copy(source: Path, path: Path) -> None:

@@ -71,7 +71,7 @@ def bench(
     ]
     stages = {cell: _stage(*cell) for cell in cells}
     Graph(build, list(stages.values())).run(
-        progress=lambda step: reporter.say(f"{'reuse' if step.cached else 'make '} {step.stage.name}  ({step.reason})")
+        progress=lambda step: reporter.say(f"{'reuse' if step.cached else 'make '} {step.stage.title}  ({step.reason})")
     )
     folders = {cell: folder_of(build, stage) for cell, stage in stages.items()}
     inputs = {name: _inputs(name, build) for name in dict.fromkeys(name for name, _, _ in cells)}

@@ -32,6 +32,7 @@ class Stage:
 
     settings: JSON values. code: modules whose source text counts. libraries: distributions whose version counts.
     joint: all processes of torchrun work on it together; any other stage is made by the first one alone.
+    owner: the recipe whose stage it is, where that is not the one that is run.
     """
 
     name: str
@@ -41,6 +42,12 @@ class Stage:
     code: tuple[str, ...] = ()
     libraries: tuple[str, ...] = ()
     joint: bool = False
+    owner: str = ""
+
+    @property
+    def title(self) -> str:
+        """What a graph calls it: stages of two recipes may have one name, and, where all is alike, one result."""
+        return f"{self.owner}/{self.name}" if self.owner else self.name
 
     @cached_property
     def depends(self) -> dict[str, Any]:
@@ -88,7 +95,7 @@ class Graph:
             UsageError: there is no stage `start`.
         """
         again = self._from(start)
-        return [self._step(stage, stage.name in again) for stage in self.stages]
+        return [self._step(stage, stage.title in again) for stage in self.stages]
 
     def run(
         self,
@@ -99,7 +106,7 @@ class Graph:
         """Make every stage whose result is not there; with `only`, just those stages and what they need."""
         wanted = None if only is None else self._needed(only)
         for step in self.plan(start):
-            if wanted is not None and step.stage.name not in wanted:
+            if wanted is not None and step.stage.title not in wanted:
                 continue
             progress(step)
             if not step.cached:
@@ -130,20 +137,20 @@ class Graph:
     def _needed(self, names: Collection[str]) -> set[str]:
         needed = set(names)
         for stage in reversed(self.stages):
-            if stage.name in needed:
-                needed |= {before.name for before in stage.after}
+            if stage.title in needed:
+                needed |= {before.title for before in stage.after}
         return needed
 
     def _from(self, start: str | None) -> set[str]:
         if start is None:
             return set()
         # "export" stands for all stages export-litert-fp32, ...
-        again = {s.name for s in self.stages if s.name == start or s.name.startswith(start + "-")}
+        again = {s.title for s in self.stages if s.title == start or s.title.startswith(start + "-")}
         if not again:
-            raise UsageError(f"no stage is called '{start}'; stages: {', '.join(s.name for s in self.stages)}")
+            raise UsageError(f"no stage is called '{start}'; stages: {', '.join(s.title for s in self.stages)}")
         for stage in self.stages:
-            if any(before.name in again for before in stage.after):
-                again.add(stage.name)
+            if any(before.title in again for before in stage.after):
+                again.add(stage.title)
         return again
 
     def _step(self, stage: Stage, again: bool) -> Step:
@@ -156,7 +163,7 @@ class Graph:
     def _what_changed(self, stage: Stage) -> str:
         path = self.build / "last.json"
         try:
-            last = read_json(path).get(stage.name) if path.exists() else None
+            last = read_json(path).get(stage.title) if path.exists() else None
         except DamagedFileError:
             last = None  # it only explains; the next stage that is made writes it anew
         if last is None:
@@ -173,7 +180,7 @@ class Graph:
             last = read_json(path) if path.exists() else {}
         except DamagedFileError:
             last = {}
-        write_json(path, last | {stage.name: stage.depends})
+        write_json(path, last | {stage.title: stage.depends})
 
 
 def folder_of(build: Path, stage: Stage) -> Path:

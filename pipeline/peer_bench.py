@@ -59,8 +59,8 @@ def run(prepared: Prepared, out: Path, reporter: Reporter, peers: Collection[str
     examples.require_labels(prepared.task.kind, "peers")
     ours, stages = _our_stages(prepared), peer_stages(prepared, reporter)
     graph = _graph(prepared, stages)
-    needed = [stage.name for both in ours.values() for stage in both]
-    _make(graph, [prepared.plan.reference.name, *needed], reporter)
+    needed = [stage.title for both in ours.values() for stage in both]
+    _make(graph, [prepared.plan.reference.title, *needed], reporter)
     with tempfile.TemporaryDirectory() as scratch:  # texts of a data set stay out of what is kept
         test = rows_of(prepared, "test", effort=prepared.effort)
         texts = timed_texts(test.texts)
@@ -267,8 +267,8 @@ def _graph(prepared: Prepared, peers: dict[str, Stage]) -> Graph:
 
 def _make(graph: Graph, names: list[str], reporter: Reporter) -> None:
     def told(step: Step) -> None:
-        if not step.cached or step.stage.name in names:  # what they need has been told before
-            reporter.say(f"{'reuse' if step.cached else 'make '} {step.stage.name}  ({step.reason})")
+        if not step.cached or step.stage.title in names:  # what they need has been told before
+            reporter.say(f"{'reuse' if step.cached else 'make '} {step.stage.title}  ({step.reason})")
 
     graph.run(progress=told, only=names)
 
@@ -308,7 +308,7 @@ def _peer(
     """The peer, made and evaluated; without figures where it cannot be had here."""
     kind = PEERS[name]
     try:
-        _make(graph, [stage.name], reporter)
+        _make(graph, [stage.title], reporter)
         folder = graph.folder(stage)
         with _silence():
             predicted = open_peer(name, folder).labels(test.texts)

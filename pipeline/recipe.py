@@ -62,6 +62,14 @@ class ExportTable:
 
 
 @dataclass(frozen=True, config=_STRICT)
+class QuantizeTable:
+    """Where the weights of the integer numerics depart from the rule of compress.quantize.Precision."""
+
+    bits: dict[str, int] = field(default_factory=dict)  # by layer, in the numerics of 4 bits: embedding = 4
+    embedding_scales: Literal["table", "row"] = "table"
+
+
+@dataclass(frozen=True, config=_STRICT)
 class Recipe:
     """One run, as the TOML file says it."""
 
@@ -72,6 +80,10 @@ class Recipe:
     tokenizer: dict[str, Any] = field(default_factory=dict)  # checked by the tokenizer's own file
     model: dict[str, Any] = field(default_factory=dict)  # `family` and the fields of its config
     train: dict[str, Any] = field(default_factory=dict)  # checked by train.labels.LabelsConfig
+    distill: dict[str, Any] = field(default_factory=dict)  # checked by compress.distill.DistillConfig; empty: no stage
+    prune: dict[str, Any] = field(default_factory=dict)  # checked by compress.prune.PruneConfig; empty: no stage
+    qat: dict[str, Any] = field(default_factory=dict)  # checked by compress.qat.QatConfig; empty: no stage
+    quantize: QuantizeTable = QuantizeTable()
     export: ExportTable = ExportTable()
     gates: dict[str, Any] = field(default_factory=dict)  # replaces bounds of the task's targets
     seeds: tuple[int, ...] = (0,)  # `normal` trains all of them and ships the best on validation
@@ -158,7 +170,7 @@ def validated(kind: Any, given: dict[str, Any], path: Path, place: str) -> Any:
 def _build(table: dict[str, Any], path: Path) -> Recipe:
     place = "the top level"
     refuse_unknown(table, Recipe, path, place)
-    for name, kind in (("data", DataTable), ("export", ExportTable)):
+    for name, kind in (("data", DataTable), ("quantize", QuantizeTable), ("export", ExportTable)):
         if isinstance(table.get(name), dict):
             refuse_unknown(table[name], kind, path, f"[{name}]")
     if isinstance(table.get("rapid"), dict):

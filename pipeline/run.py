@@ -28,7 +28,7 @@ from edgewright.errors import DataError
 from edgewright.export import bundle as bundles
 from edgewright.models import checkpoint, parameters
 from edgewright.pipeline import cells as cell_stages
-from edgewright.pipeline import examples, gates, stages, tables, timing
+from edgewright.pipeline import examples, gates, makers, stages, tables, timing
 from edgewright.pipeline.extras import require_extras
 from edgewright.pipeline.graph import Step
 from edgewright.pipeline.progress import Reporter
@@ -57,7 +57,7 @@ def prepare(recipe: Recipe, effort: Effort, build: Path, reporter: Reporter) -> 
     """
     chosen = recipe.for_effort(effort)
     task = chosen.task_with_gates()
-    stages.MAKERS[task.kind].check(chosen)
+    makers.MAKERS[task.kind].check(chosen)
     require_extras({target for target, numerics in chosen.export.cells() if SUPPORT[numerics, target].supported})
     here = tuple(name for name in chosen.also_evaluate if _is_here(name))
     absent = tuple(name for name in chosen.also_evaluate if name not in here)
@@ -77,7 +77,7 @@ def run(prepared: Prepared, out: Path, start: str | None, reporter: Reporter) ->
     """Make every missing stage, then write `out`/record.json, report.md, report.html and bundle/."""
 
     def told(step: Step) -> None:
-        reporter.say(f"{'reuse' if step.cached else 'make '} {step.stage.name}  ({step.reason})")
+        reporter.say(f"{'reuse' if step.cached else 'make '} {step.stage.title}  ({step.reason})")
 
     prepared.plan.graph.run(start, told)
     record = assemble(prepared)
@@ -94,7 +94,7 @@ def run(prepared: Prepared, out: Path, start: str | None, reporter: Reporter) ->
     plan = prepared.plan
     folders = {cell: plan.graph.folder(stage) for cell, stage in plan.checks.items()}
     shown = _key(shipped[0]) if shipped else next(iter(folders))
-    details = stages.MAKERS[prepared.task.kind].details(
+    details = makers.MAKERS[prepared.task.kind].details(
         prepared.recipe, prepared.task, prepared.effort, plan.learnt(), folders, shown
     )
     write_text(out / "report.html", run_report.html(record, details))
@@ -107,7 +107,7 @@ def assemble(prepared: Prepared) -> RunRecord:
     learnt = plan.learnt()
     timings = timing.read_timings(plan.graph.folder(plan.timings))
     data = read_json(learnt.data / "data.json")
-    pytorch = stages.MAKERS[task.kind].pytorch(recipe, task, prepared.effort, learnt, timings)
+    pytorch = makers.MAKERS[task.kind].pytorch(recipe, task, prepared.effort, learnt, timings)
     others = timing.linear_baselines(plan.graph.folder(plan.baselines), timings)
     found = [_cell(prepared, target, numerics, timings, pytorch, others) for target, numerics in recipe.export.cells()]
     source = sources.find(task.source)
@@ -270,7 +270,7 @@ def _write_bundle(prepared: Prepared, record: RunRecord, path: Path) -> list[Cel
         }
         for cell in shipped
     ]
-    content = stages.MAKERS[prepared.task.kind].content(prepared.recipe, prepared.task, learnt, parts, judged, measured)
+    content = makers.MAKERS[prepared.task.kind].content(prepared.recipe, prepared.task, learnt, parts, judged, measured)
     bundles.write(content, path)
     return shipped
 

@@ -1,35 +1,17 @@
 """The graph of a recipe: which stages there are, what each depends on, and which code and libraries count."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-from edgewright.benchmarks.record import Baseline
-from edgewright.benchmarks.reports.run_report import Details
-from edgewright.compress.numerics import SUPPORT, Numerics, Target
-from edgewright.data import sources
+from edgewright.compress.numerics import INT8, SUPPORT, Numerics, Target
 from edgewright.data.tasks import Task
-from edgewright.export.bundle import Content
-from edgewright.pipeline import (
-    cells,
-    examples,
-    learn,
-    replies,
-    reply_tables,
-    reply_timing,
-    sequence_tables,
-    sequence_timing,
-    sequences,
-    tables,
-    timing,
-)
 from edgewright.pipeline.cells import Learnt
-from edgewright.pipeline.details import label_details
+from edgewright.pipeline.chain import Chain, Step, chain, evaluated, lengths
 from edgewright.pipeline.graph import Graph, Stage, folder_of
+from edgewright.pipeline.makers import LABELS, MAKERS
 from edgewright.pipeline.progress import Reporter
-from edgewright.pipeline.recipe import Effort, Recipe
-from edgewright.pipeline.reply_details import reply_details
+from edgewright.pipeline.recipe import Effort, QuantizeTable, Recipe
 from edgewright.pipeline.timing import Made
 from edgewright.train.processes import rank
 
@@ -39,8 +21,6 @@ LIBRARIES: dict[Target, tuple[str, ...]] = {
     "coreml": ("torch", "coremltools"),
     "onnx": ("torch", "onnx", "onnxscript", "onnxruntime"),
 }
-_DATA = ("edgewright.data",)
-_PREDICT = ("edgewright.runtimes", "edgewright.data")
 _CHECKS = ("benchmarks.accuracy", "benchmarks.parity", "benchmarks.sequence_parity", "benchmarks.state_parity")
 _TIMING = tuple(
     f"edgewright.benchmarks.{name}"
@@ -52,87 +32,20 @@ _TIMING = tuple(
 
 
 @dataclass(frozen=True)
-class Makers:
-    """What makes the results for a kind of task; each takes what the function for labels takes.
+class Branch:
+    """What is made from the models of one step: a file for each cell, and the proof that it gives the answers."""
 
-    The first eight fill the folders of the stages. pytorch: the float model's figures, as a baseline. content: the
-    bundle of the shipped cells. details: what the page shows beyond the record. check: refuses a wrong recipe.
-    """
-
-    data: Callable[..., None]
-    tokenizer: Callable[..., None]
-    model: Callable[..., None]
-    reference: Callable[..., None]
-    artifact: Callable[..., None]
-    verify: Callable[..., None]
-    baselines: Callable[..., None]
-    timings: Callable[..., None]
-    pytorch: Callable[..., Baseline]
-    content: Callable[..., Content]
-    details: Callable[..., Details]
-    check: Callable[[Recipe], None]
-    code: tuple[str, ...]  # the modules that these are in, those of cells apart
-
-
-LABELS = Makers(
-    learn.make_data,
-    learn.make_tokenizer,
-    learn.make_model,
-    learn.make_reference,
-    cells.make_artifact,
-    cells.verify,
-    timing.make_baselines,
-    timing.make_timings,
-    timing.pytorch_baseline,
-    cells.bundle_content,
-    label_details,
-    tables.check,
-    ("edgewright.pipeline.learn",),
-)
-SEQUENCES = Makers(
-    sequences.make_data,
-    sequences.make_tokenizer,
-    sequences.make_model,
-    sequences.make_reference,
-    sequences.make_artifact,
-    sequences.verify,
-    sequence_timing.make_baselines,
-    sequence_timing.make_timings,
-    sequence_timing.pytorch_baseline,
-    sequences.bundle_content,
-    sequences.details,
-    sequence_tables.check,
-    ("edgewright.pipeline.sequences", "edgewright.pipeline.sequence_data", "edgewright.pipeline.sequence_tables"),
-)
-REPLIES = Makers(
-    replies.make_data,
-    replies.make_tokenizer,
-    replies.make_model,
-    replies.make_reference,
-    replies.make_artifact,
-    replies.verify,
-    reply_timing.make_baselines,
-    reply_timing.make_timings,
-    reply_timing.pytorch_baseline,
-    replies.bundle_content,
-    reply_details,
-    reply_tables.check,
-    (
-        *("edgewright.pipeline.replies", "edgewright.pipeline.reply_data", "edgewright.pipeline.reply_figures"),
-        "edgewright.benchmarks.reply_parity",
-    ),
-)
-MAKERS: dict[str, Makers] = {
-    "single_label": LABELS,
-    "tags": LABELS,
-    "sequence": SEQUENCES,
-    "generation": REPLIES,
-}
+    step: Step
+    exports: dict[tuple[Target, Numerics], Stage]
+    checks: dict[tuple[Target, Numerics], Stage]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The stages of a run by what they are for."""
+    """The stages of a run by what they are for.
+
+    branches: with --ablate one for each step, with the cells that ship by default; the last one is the run's own.
+    """
 
     graph: Graph
     data: Stage
@@ -142,81 +55,104 @@ class Plan:
     checks: dict[tuple[Target, Numerics], Stage]
     baselines: Stage
     timings: Stage
+    branches: dict[str, Branch]
+    ablation: Stage | None = None  # the timings of all branches, taken in turn
 
     def learnt(self) -> Learnt:
         folder = self.graph.folder
         return Learnt(folder(self.data), folder(self.tokenizer), folder(self.reference))
 
+    def learnt_by(self, step: str) -> Learnt:
+        """What the models of an earlier step are; there with --ablate."""
+        made, folder = self.branches[step].step, self.graph.folder
+        return Learnt(folder(self.data), folder(made.words), folder(made.reference))
 
-def build(recipe: Recipe, task: Task, effort: Effort, build_folder: Path, reporter: Reporter) -> Plan:
-    """All stages of the recipe at this effort; nothing is made yet."""
-    made_by = MAKERS[task.kind]
-    rows = {
-        "task": _task_settings(task),
-        "count": recipe.data.count,
-        "seed": recipe.data.seed,
-        "fingerprint": sources.fingerprint(sources.find(task.source), recipe.data.count, recipe.data.seed),
+
+def build(
+    recipe: Recipe, task: Task, effort: Effort, build_folder: Path, reporter: Reporter, ablate: bool = False
+) -> Plan:
+    """All stages of the recipe at this effort; nothing is made yet.
+
+    ablate: also export, verify and time the models of every step before the last.
+    """
+    made = chain(recipe, task, effort, build_folder, reporter)
+    maker = _Maker(recipe, task, effort, build_folder, reporter, made)
+    wanted = [cell for cell in recipe.export.cells() if SUPPORT[cell[1], cell[0]].supported]
+    branches = {made.last.name: maker.branch(made.last, wanted, "")}
+    baselines = maker.baselines()
+    own = branches[made.last.name]
+    timings = maker.timings("timings", [own], baselines)
+    ablation = None
+    if ablate:
+        ablated = [cell for cell in wanted if cell in _ablated(recipe)]
+        earlier = {step.name: maker.branch(step, ablated, step.name) for step in made.steps[:-1]}
+        branches = earlier | branches
+        shown = [*earlier.values(), Branch(own.step, {cell: own.exports[cell] for cell in ablated}, own.checks)]
+        ablation = maker.timings("ablation", shown, baselines)
+    targets = [made.last.reference, *own.exports.values(), *own.checks.values(), baselines, timings]
+    for branch in branches.values():
+        targets += [branch.step.reference, *branch.checks.values()]
+    graph = Graph(build_folder, ordered([*targets, *([ablation] if ablation else [])]), follower=rank() > 0)
+    last = made.last
+    return Plan(
+        graph, made.data, last.words, last.reference, own.exports, own.checks, baselines, timings, branches, ablation
+    )
+
+
+def _ablated(recipe: Recipe) -> set[tuple[Target, Numerics]]:
+    """The cells whose size, accuracy and latency --ablate shows: fp32, and what ships or int8."""
+    return {
+        cell
+        for target in recipe.export.targets
+        for cell in ((target, "fp32"), (target, recipe.export.ship.get(target, INT8[target])))
     }
-    evaluated = {
-        "rows": f"at most {examples.RAPID_ROWS}" if effort == "rapid" else "all",
-        "also": {name: sources.fingerprint(sources.find(name)) for name in recipe.also_evaluate},
-    } | ({"prompts": recipe.export.prompts} if task.kind == "generation" else {})
-    lengths = {"lengths": list(recipe.export.lengths)}
 
-    def folder(stage: Stage) -> Path:
-        return folder_of(build_folder, stage)
 
-    data = Stage("data", lambda to, _: made_by.data(recipe, task, to), settings=rows, code=_DATA)
-    tokenizer = Stage(
-        "tokenizer",
-        lambda to, _: made_by.tokenizer(recipe, task, to),
-        after=(data,),
-        settings={"tokenizer": recipe.tokenizer, **lengths, **tables.pretrained_files(recipe)},
-        code=_DATA,
-        libraries=("tokenizers",),
-    )
+def ordered(wanted: Sequence[Stage]) -> list[Stage]:
+    """These stages and all that they need, each after those that it needs."""
+    found: dict[str, Stage] = {}
 
-    def train_stage(seed: int) -> Stage:
+    def visit(stage: Stage) -> None:
+        if stage.title not in found:
+            for before in stage.after:
+                visit(before)
+            found[stage.title] = stage
+
+    for stage in wanted:
+        visit(stage)
+    return list(found.values())
+
+
+@dataclass(frozen=True)
+class _Maker:
+    """What all stages behind the models have in common."""
+
+    recipe: Recipe
+    task: Task
+    effort: Effort
+    build: Path
+    reporter: Reporter
+    chain: Chain
+
+    def folder(self, stage: Stage) -> Path:
+        return folder_of(self.build, stage)
+
+    def branch(self, step: Step, cells: Sequence[tuple[Target, Numerics]], suffix: str) -> Branch:
+        """suffix: tells the stages of an earlier step from the run's own."""
+        exports = {cell: self._export(*cell, step, suffix) for cell in cells}
+        return Branch(step, exports, {cell: self._check(*cell, step, made, suffix) for cell, made in exports.items()})
+
+    def _export(self, target: Target, numerics: Numerics, step: Step, suffix: str) -> Stage:
+        recipe, task, made_by = self.recipe, self.task, MAKERS[self.task.kind]
+        learnt = self._learnt(step)
         return Stage(
-            f"train-seed{seed}",
-            lambda to, kept: made_by.model(recipe, task, seed, folder(data), folder(tokenizer), to, kept, reporter),
-            after=(data, tokenizer),
-            settings={"model": recipe.model, "train": recipe.train, "seed": seed, **lengths}
-            | tables.pretrained_files(recipe),
-            code=("edgewright.models", "edgewright.train", "edgewright.data.dataset"),
-            libraries=("torch", "numpy"),
-            joint=True,
-        )
-
-    trained = {seed: train_stage(seed) for seed in recipe.seeds}
-    reference = Stage(
-        "reference",
-        lambda to, _: made_by.reference(
-            recipe,
-            task,
-            effort,
-            folder(data),
-            folder(tokenizer),
-            {seed: folder(stage) for seed, stage in trained.items()},
-            to,
-            reporter,
-        ),
-        after=(data, tokenizer, *trained.values()),
-        settings=evaluated | lengths,
-        code=(*made_by.code, "edgewright.train", *_PREDICT),
-        libraries=("torch",),
-    )
-    learnt = Learnt(folder(data), folder(tokenizer), folder(reference))
-    base = (data, tokenizer, reference)
-
-    def export_stage(target: Target, numerics: Numerics) -> Stage:
-        return Stage(
-            f"export-{target}-{numerics}",
+            _named(f"export-{target}-{numerics}", suffix),
             lambda to, _: made_by.artifact(recipe, task, target, numerics, learnt, to),
-            after=base,
+            after=(self.chain.data, step.words, step.reference),
             settings={"name": recipe.name, "description": recipe.description}
-            | lengths
-            | ({"calibration": recipe.export.calibration_rows} if numerics.startswith("static") else {}),
+            | lengths(recipe)
+            | ({"calibration": recipe.export.calibration_rows} if numerics.startswith("static") else {})
+            | ({"quantize": asdict(recipe.quantize)} if recipe.quantize != QuantizeTable() else {}),
             code=(
                 "edgewright.export",
                 "edgewright.compress.quantize",
@@ -227,49 +163,52 @@ def build(recipe: Recipe, task: Task, effort: Effort, build_folder: Path, report
             libraries=LIBRARIES[target],
         )
 
-    def check_stage(target: Target, numerics: Numerics, made: Stage) -> Stage:
+    def _check(self, target: Target, numerics: Numerics, step: Step, made: Stage, suffix: str) -> Stage:
+        recipe, task, effort, learnt = self.recipe, self.task, self.effort, self._learnt(step)
         return Stage(
-            f"verify-{target}-{numerics}",
-            lambda to, _: made_by.verify(recipe, task, effort, target, numerics, learnt, folder(made), to, reporter),
-            after=(*base, made),
-            settings=evaluated,
+            _named(f"verify-{target}-{numerics}", suffix),
+            lambda to, _: MAKERS[task.kind].verify(
+                recipe, task, effort, target, numerics, learnt, self.folder(made), to, self.reporter
+            ),
+            after=(self.chain.data, step.words, step.reference, made),
+            settings=evaluated(recipe, task, effort),
             code=tuple(f"edgewright.{name}" for name in (*_CHECKS, "train.metrics")),
         )
 
-    wanted = [cell for cell in recipe.export.cells() if SUPPORT[cell[1], cell[0]].supported]
-    exports = {cell: export_stage(*cell) for cell in wanted}
-    checks = {cell: check_stage(*cell, made) for cell, made in exports.items()}
-    baselines = Stage(
-        "baselines",
-        lambda to, _: made_by.baselines(recipe, task, effort, learnt, to, reporter),
-        after=(data, reference),
-        settings=evaluated,
-        code=("edgewright.benchmarks.peers.tfidf",),
-        libraries=("scikit-learn",),
-    )
-    timings = Stage(
-        "timings",
-        lambda to, _: made_by.timings(
-            recipe,
-            task,
-            effort,
-            learnt,
-            [Made(target, numerics, folder(stage)) for (target, numerics), stage in exports.items()],
-            folder(baselines),
-            to,
-            reporter,
-        ),
-        after=(*base, *exports.values(), baselines),
-        settings={"timing": effort},
-        code=(*_TIMING, "edgewright.runtimes"),
-    )
-    order = [data, tokenizer, *trained.values(), reference, *exports.values(), *checks.values(), baselines, timings]
-    graph = Graph(build_folder, order, follower=rank() > 0)
-    return Plan(graph, data, tokenizer, reference, exports, checks, baselines, timings)
+    def baselines(self) -> Stage:
+        recipe, task, effort, learnt = self.recipe, self.task, self.effort, self._learnt(self.chain.last)
+        return Stage(
+            "baselines",
+            lambda to, _: MAKERS[task.kind].baselines(recipe, task, effort, learnt, to, self.reporter),
+            after=(self.chain.data, self.chain.last.reference),
+            settings=evaluated(recipe, task, effort),
+            code=("edgewright.benchmarks.peers.tfidf",),
+            libraries=("scikit-learn",),
+        )
+
+    def timings(self, name: str, branches: Sequence[Branch], baselines: Stage) -> Stage:
+        """name: "timings" of the run's own cells, or "ablation" of the cells of several steps."""
+        recipe, task, effort, learnt = self.recipe, self.task, self.effort, self._learnt(self.chain.last)
+        made = [
+            Made(target, numerics, self.folder(stage), branch.step.name if len(branches) > 1 else "")
+            for branch in branches
+            for (target, numerics), stage in branch.exports.items()
+        ]
+        exports = [stage for branch in branches for stage in branch.exports.values()]
+        step = self.chain.last
+        return Stage(
+            name,
+            lambda to, _: MAKERS[task.kind].timings(
+                recipe, task, effort, learnt, made, self.folder(baselines), to, self.reporter
+            ),
+            after=(self.chain.data, step.words, step.reference, *exports, baselines),
+            settings={"timing": effort},
+            code=(*_TIMING, "edgewright.runtimes"),
+        )
+
+    def _learnt(self, step: Step) -> Learnt:
+        return Learnt(self.folder(self.chain.data), self.folder(step.words), self.folder(step.reference))
 
 
-def _task_settings(task: Task) -> dict[str, Any]:
-    """The task without its bounds: a gate decides nothing that is cached."""
-    settings = asdict(task)
-    settings.pop("targets")
-    return settings
+def _named(name: str, suffix: str) -> str:
+    return f"{name}-{suffix}" if suffix else name

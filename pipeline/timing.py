@@ -37,10 +37,11 @@ class Made:
     target: Target
     numerics: Numerics
     folder: Path
+    step: str = ""  # of the recipe, where the cells of several steps are timed together
 
     @property
     def name(self) -> str:
-        return f"{self.target} {self.numerics}"
+        return f"{self.step} {self.target} {self.numerics}".strip()
 
     @property
     def artifact(self) -> Path:

@@ -18,6 +18,7 @@ from edgewright.data.files import write_bytes, write_json
 from edgewright.errors import DamagedFileError
 
 WEIGHTS = "weights.npz"
+NEVER = -2.0  # the score of a class without a training row: a plane lies at about -1 from the texts of other classes
 WORDS: dict[str, Any] = {"ngram_range": (1, 2)}
 CHARACTERS: dict[str, Any] = {"analyzer": "char_wb", "ngram_range": (2, 5)}
 # the file of each part's vocabulary: one entry a line, in the order of the columns; an entry never holds a line break
@@ -27,16 +28,29 @@ PARTS: dict[str, dict[str, Any]] = {"words.txt": WORDS, "characters.txt": CHARAC
 class TfidfPeer:
     """The restored vectorizers and classifier."""
 
-    def __init__(self, vectorizers: Sequence[TfidfVectorizer], classifier: LinearSVC) -> None:
+    def __init__(self, vectorizers: Sequence[TfidfVectorizer], classifier: LinearSVC, classes: int) -> None:
         self._vectorizers = vectorizers
         self._classifier = classifier
+        self._classes = classes  # of the task; the classifier has those that it was fitted on
 
     def labels(self, texts: Sequence[str]) -> np.ndarray:
-        parts = [vectorizer.transform(texts) for vectorizer in self._vectorizers]
-        return self._classifier.predict(parts[0] if len(parts) == 1 else hstack(parts, format="csr"))
+        return self._classifier.predict(self._features(texts))
 
     def label(self, text: str) -> int:
         return int(self.labels([text])[0])
+
+    def scores(self, texts: Sequence[str]) -> np.ndarray:
+        """(N, C) float32: how far on the right side of each class's plane a text lies; NEVER where none was fitted."""
+        found = self._classifier.decision_function(self._features(texts))
+        if found.ndim == 1:  # of two classes scikit-learn gives the second one's
+            found = np.stack([-found, found], axis=1)
+        scores = np.full((len(texts), self._classes), NEVER, np.float32)
+        scores[:, self._classifier.classes_] = found
+        return scores
+
+    def _features(self, texts: Sequence[str]) -> Any:
+        parts = [vectorizer.transform(texts) for vectorizer in self._vectorizers]
+        return parts[0] if len(parts) == 1 else hstack(parts, format="csr")
 
 
 def fit(training: Rows, names: Sequence[str], folder: Path, characters: bool = True) -> None:
@@ -66,7 +80,7 @@ def fit(training: Rows, names: Sequence[str], folder: Path, characters: bool = T
 
 def load(folder: Path, threads: int = 1) -> TfidfPeer:
     """What `fit` left; scikit-learn predicts with one thread whatever `threads` says."""
-    read_labels(folder)
+    classes = len(read_labels(folder))
     try:
         with np.load(folder / WEIGHTS, allow_pickle=False) as stored:
             arrays = dict(stored)
@@ -76,7 +90,7 @@ def load(folder: Path, threads: int = 1) -> TfidfPeer:
         classifier.coef_ = arrays["weights"].T
     except (OSError, ValueError, KeyError) as error:
         raise DamagedFileError(f"{folder}: no stored TF-IDF model ({error}); make it anew") from error
-    return TfidfPeer(vectorizers, classifier)
+    return TfidfPeer(vectorizers, classifier, classes)
 
 
 def _vectorizer(settings: dict[str, Any], **more: Any) -> TfidfVectorizer:

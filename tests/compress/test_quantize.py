@@ -1,11 +1,15 @@
 """The grid: exact in float32, found again by the quantizers' own formulas, near to the weights."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
 
-from edgewright.compress.numerics import INT8, NUMERICS, SUPPORT, TARGETS
-from edgewright.compress.quantize import BLOCK, dequantize, quantize, snap
+from edgewright.compress.numerics import INT8, NUMERICS, SUPPORT, TARGETS, Numerics
+from edgewright.compress.quantize import BLOCK, LayerGrid, Precision, dequantize, layers, quantize, snap, snapped
+from edgewright.errors import UsageError
+from edgewright.models.encoder import Encoder, EncoderConfig
 from edgewright.models.ngram_hybrid import NgramHybrid, NgramHybridConfig
 
 WEIGHTS = {
@@ -79,6 +83,87 @@ def test_four_bits_are_for_linear_layers_only() -> None:
         "bag.weight": 4,
         "head.weight": 4,
     }
+
+
+FORMS = [
+    LayerGrid(8, per_row=False),
+    LayerGrid(8, per_row=True),
+    LayerGrid(4, per_row=False),
+    LayerGrid(4, per_row=True),
+    LayerGrid(4, per_row=True, block=BLOCK),
+]
+
+
+@pytest.mark.parametrize("form", FORMS, ids=str)
+@pytest.mark.parametrize("name", WEIGHTS)
+def test_training_can_have_the_very_weights_that_are_exported(name: str, form: LayerGrid) -> None:
+    weight = torch.nn.Parameter(WEIGHTS[name].clone())
+    exported = torch.from_numpy(dequantize(snap(weight, form.bits, form.per_row, form.block)))
+    given = snapped(weight, form)
+    assert torch.equal(given, exported) and not given.requires_grad
+    (weight + (given - weight).detach()).sum().backward()  # type: ignore[no-untyped-call]
+    assert weight.grad is not None and torch.equal(weight.grad, torch.ones_like(weight))
+
+
+def test_a_convolution_is_snapped_by_its_rows() -> None:
+    weight = WEIGHTS["wide"].reshape(64, 32, 3)
+    assert torch.equal(
+        snapped(weight, LayerGrid(8, per_row=True)), torch.from_numpy(dequantize(snap(weight, 8, per_row=True)))
+    )
+
+
+def encoder() -> Encoder:
+    return Encoder(EncoderConfig(60, classes=5, width=32, feedforward=64, positions=16))
+
+
+def test_layers_are_named_with_their_grids() -> None:
+    forms = layers(encoder(), "dynamic_wi4_afp32", Precision({"embedding": 4, "head": 8, "layers.1.up": 8}, "row"))
+    assert forms["embedding"] == LayerGrid(4, per_row=True)
+    assert forms["head"] == forms["layers.1.up"] == LayerGrid(8, per_row=True)
+    assert forms["layers.0.attention.query"] == LayerGrid(4, per_row=True, block=BLOCK)
+    assert next(iter(forms)) == "embedding" and len(forms) == 2 + 2 * 6
+    assert not layers(encoder(), "fp16") and not layers(encoder(), "palette_w4_afp16")
+
+
+def test_a_precision_changes_what_it_names_and_nothing_else() -> None:
+    model = encoder()
+    plain = quantize(model, "dynamic_wi4_afp32").weights
+    mixed = quantize(model, "dynamic_wi4_afp32", Precision({"embedding": 4, "layers.0.attention.query": 8})).weights
+    assert {name for name, grid in mixed.items() if grid.bits != plain[name].bits} == {
+        "embedding.weight",
+        "layers.0.attention.query.weight",
+    }
+    assert mixed["embedding.weight"].scales.shape == () and np.abs(mixed["embedding.weight"].integers).max() == 7
+    for name in set(plain) - {"embedding.weight", "layers.0.attention.query.weight"}:
+        assert np.array_equal(plain[name].integers, mixed[name].integers)
+
+
+def test_numerics_of_eight_bits_take_the_scales_of_a_precision_but_not_its_bits() -> None:
+    grid = quantize(encoder(), "dynamic_wi8_afp32", Precision({"embedding": 4}, "row")).weights["embedding.weight"]
+    assert grid.bits == 8 and grid.scales.shape == (60,)
+    assert (np.abs(grid.integers[1:].astype(int)).max(axis=1) == 127).all() and not grid.integers[0].any()
+
+
+@pytest.mark.parametrize(
+    ("bits", "message"),
+    [
+        ({"layers.0.attention.qery": 4}, "did you mean 'layers.0.attention.query'?"),
+        ({"norm": 8}, "the model has no layer 'norm' with a weight to quantize"),
+        ({"head": 3}, "layer 'head' cannot have 3 bits"),
+        ({"convolution_1": 4}, "layer 'convolution_1' is a convolution, which executorch, litert and onnx"),
+        ({"head": 4}, "layer 'head' has 40 inputs; 4 bits come in blocks of 32"),
+        ({"embedding": 4}, "layer 'embedding' has the odd width 33"),
+    ],
+)
+@pytest.mark.parametrize("numerics", ["fp32", "dynamic_wi4_afp32"])
+def test_bits_that_cannot_be_are_refused_in_every_numerics(
+    bits: dict[str, int], message: str, numerics: Numerics
+) -> None:
+    model: torch.nn.Module = encoder()
+    if not message.startswith(("did", "the model")):
+        model = NgramHybrid(NgramHybridConfig(vocab_size=50, width=33, hidden=4, bag_hidden=32))
+    with pytest.raises(UsageError, match=re.escape(message)):
+        quantize(model, numerics, Precision(bits))
 
 
 def test_the_table_says_something_about_every_cell_and_why_not() -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from edgewright.errors import UsageError
+from edgewright.pipeline import makers, tables
 from edgewright.pipeline import recipe as recipes
-from edgewright.pipeline import stages, tables
 from edgewright.pipeline.recipe import Recipe
 
 GOOD = """
@@ -37,7 +37,7 @@ def test_every_packaged_recipe_is_right() -> None:
     for path in recipes.packaged().values():
         for effort in recipes.EFFORTS:
             recipe = recipes.read(path).for_effort(effort)
-            stages.MAKERS[recipe.task_with_gates().kind].check(recipe)
+            makers.MAKERS[recipe.task_with_gates().kind].check(recipe)
 
 
 def test_rapid_replaces_what_its_table_names_and_nothing_else(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from edgewright.data.files import read_json, sha256, write_json
 from edgewright.data.rows import write_rows
 from edgewright.data.tasks import Targets
 from edgewright.errors import UsageError
-from edgewright.pipeline import gates, reply_data, reply_tables, reply_timing, run, stages
+from edgewright.pipeline import gates, makers, reply_data, reply_tables, reply_timing, run
 from edgewright.pipeline.progress import Reporter
 from edgewright.pipeline.recipe import packaged, read
 from edgewright.runtimes.generator import Generator
@@ -284,7 +284,7 @@ def test_replies_can_be_asked_to_beat_counts_of_token_pairs() -> None:
 @pytest.mark.parametrize("effort", ["rapid", "normal"])
 def test_packaged_recipes_are_right(name: str, effort: Any) -> None:
     recipe = read(packaged()[name]).for_effort(effort)
-    stages.MAKERS[recipe.task_with_gates().kind].check(recipe)
+    makers.MAKERS[recipe.task_with_gates().kind].check(recipe)
 
 
 def test_pairs_are_spread_evenly() -> None:

@@ -1,0 +1,176 @@
+"""The stages that make a trained classifier smaller and keep its answers: distil, prune, train on the grid.
+
+Each takes the model of the stage before and leaves model.safetensors and history.json in its folder, as training does.
+Where a recipe distils, the later stages learn from the teachers' answers too: what pruning or four bits cost is won
+back from the teacher, not from the labels alone.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from edgewright.compress.distill import DistillConfig, distill
+from edgewright.compress.qat import QatConfig, to_grid
+from edgewright.data import tokenizer as tokenizers
+from edgewright.data.dataset import encode
+from edgewright.data.files import read_json, write_json
+from edgewright.data.tasks import Task
+from edgewright.data.tokenizer import Tokenizer
+from edgewright.errors import UsageError
+from edgewright.models import checkpoint
+from edgewright.pipeline import examples, teach
+from edgewright.pipeline.cells import precision_of
+from edgewright.pipeline.progress import Reporter
+from edgewright.pipeline.recipe import Recipe, refuse_unknown, validated
+from edgewright.pipeline.tables import build_model, family_of, train_config
+from edgewright.train.labels import train
+from edgewright.train.loop import Trained
+from edgewright.train.objectives import Tags
+
+
+@dataclass(frozen=True)
+class Before:
+    """The folders that a stage works from.
+
+    model: the stage before's; None for a student with fresh weights. answers: one folder a teacher, in the recipe's
+    order.
+    """
+
+    data: Path
+    tokenizer: Path
+    model: Path | None
+    answers: tuple[Path, ...] = ()
+
+
+# (model, what differs from the recipe's [distill] or [train] table, the folder for what can be resumed)
+Learn = Callable[[nn.Module, dict[str, Any], Path], Trained]
+
+
+def steps(recipe: Recipe) -> list[str]:
+    """The steps behind training that the recipe has, in order."""
+    return [name for name in MAKE if getattr(recipe, name)]
+
+
+def check(recipe: Recipe, task: Task) -> None:
+    """Everything about the recipe's steps behind training that can be wrong, before any work is done.
+
+    Raises:
+        UsageError: naming the file and the place.
+    """
+    for name in steps(recipe):
+        if task.kind not in KINDS[name]:
+            kinds = " or ".join(KINDS[name])
+            raise UsageError(f"{recipe.path}: [{name}]: is for tasks of kind {kinds}, not '{task.kind}'; remove it")
+    distill_config(recipe)
+    qat_config(recipe)
+
+
+def distill_config(recipe: Recipe, seed: int = 0) -> DistillConfig | None:
+    """Raises UsageError: an unknown key or a wrong value in [distill]. None where the recipe does not distil."""
+    if not recipe.distill:
+        return None
+    given = {"metric": recipe.task_with_gates().primary_metric, **recipe.distill}
+    given["teachers"] = [{"name": one} if isinstance(one, str) else one for one in given.get("teachers", ())]
+    refuse_unknown(given, DistillConfig, recipe.path, "[distill]")
+    return replace(validated(DistillConfig, given, recipe.path, "distill"), seed=seed)
+
+
+def qat_config(recipe: Recipe) -> QatConfig | None:
+    """Raises UsageError: an unknown key or a wrong value in [qat]. None where the recipe does not train on the grid."""
+    if not recipe.qat:
+        return None
+    refuse_unknown(recipe.qat, QatConfig, recipe.path, "[qat]")
+    config: QatConfig = validated(QatConfig, recipe.qat, recipe.path, "qat")
+    return config
+
+
+def make_distilled(
+    recipe: Recipe, task: Task, seed: int, before: Before, to: Path, kept: Path, reporter: Reporter
+) -> None:
+    """A student that learnt from the teachers' answers, from fresh weights or from those of the stage before."""
+    words = _words(before)
+    if before.model is None:
+        model = build_model(recipe, words, len(_labels(before)), seed)
+    else:
+        model = checkpoint.load_model(before.model / "model.safetensors")
+    learn = learner(recipe, task, seed, before, words, reporter, f"distill, seed {seed}")
+    _write(model, recipe, learn(model, {}, kept), to)
+
+
+def make_on_grid(
+    recipe: Recipe, task: Task, seed: int, before: Before, to: Path, kept: Path, reporter: Reporter
+) -> None:
+    """A model whose weights lie on the grid of the recipe's [qat] table."""
+    assert before.model is not None
+    config = qat_config(recipe)
+    assert config is not None
+    model = checkpoint.load_model(before.model / "model.safetensors")
+    learn = learner(recipe, task, seed, before, _words(before), reporter, f"qat, seed {seed}")
+    trained = to_grid(model, config, precision_of(recipe), lambda model, changes: learn(model, changes, kept))
+    _write(model, recipe, trained, to)
+
+
+def learner(
+    recipe: Recipe, task: Task, seed: int, before: Before, words: Tokenizer, reporter: Reporter, title: str
+) -> Learn:
+    """How this recipe's models learn: from its teachers' answers where it has teachers, else from the labels."""
+    labels = _labels(before)
+    longest = recipe.export.lengths[-1]
+    validation = examples.dataset(examples.load(recipe, task, "validation", labels), words, longest, task.kind)
+    config = distill_config(recipe, seed)
+
+    def learn(model: nn.Module, changes: dict[str, Any], kept: Path) -> Trained:
+        if config is None:
+            return _learn_labels(model, changes, kept)
+        chosen = replace(config, **changes)
+        training, transfer = teach.texts_to_teach(recipe, task, chosen, labels)
+        answers = teach.read_answers(before.answers, chosen, [*training.texts, *transfer])
+        taught = examples.dataset(training, words, longest, task.kind)
+        ids = encode(transfer, [0] * len(transfer), words, longest).ids
+        with reporter.bar(title, chosen.epochs) as bar:
+            return distill(
+                model, taught, ids, answers, validation, chosen, kept, lambda done, _, note: bar.update(done, note)
+            )
+
+    def _learn_labels(model: nn.Module, changes: dict[str, Any], kept: Path) -> Trained:
+        chosen = replace(train_config(recipe, seed), **changes)
+        training = examples.dataset(examples.load(recipe, task, "train", labels), words, longest, task.kind)
+        objective = Tags(tuple(labels), chosen.label_smoothing) if task.kind == "tags" else None
+        with reporter.bar(title, chosen.epochs) as bar:
+            return train(
+                model, training, validation, chosen, kept, lambda done, _, note: bar.update(done, note), objective
+            )
+
+    return learn
+
+
+def _words(before: Before) -> Tokenizer:
+    return tokenizers.load(before.tokenizer / "tokenizer.json")
+
+
+def _labels(before: Before) -> Sequence[str]:
+    return list(read_json(before.data / "data.json")["labels"])
+
+
+def _write(model: nn.Module, recipe: Recipe, trained: Trained, folder: Path) -> None:
+    checkpoint.save_model(model, family_of(recipe), folder / "model.safetensors")
+    write_json(
+        folder / "history.json",
+        {
+            "best_epoch": trained.best.epoch,
+            "best_score": trained.best.score,
+            "epochs": [[epoch.epoch, epoch.loss, epoch.score] for epoch in trained.history],
+        },
+    )
+
+
+# The steps behind training in their order, the kinds of task that each is for, the modules that decide their results
+KINDS = {"distill": ("single_label",), "qat": ("single_label", "tags")}
+MAKE = {"distill": make_distilled, "qat": make_on_grid}
+CODE = {
+    "distill": ("edgewright.pipeline.compression",),
+    "qat": ("edgewright.compress.qat", "edgewright.compress.quantize", "edgewright.pipeline.compression"),
+}
