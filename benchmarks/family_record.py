@@ -8,7 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 from rich.table import Table
 
 from edgewright.benchmarks.record import Interval, Machine
-from edgewright.benchmarks.reports.run_report import megabytes
+from edgewright.benchmarks.reports.units import megabytes
 from edgewright.errors import DamagedFileError
 
 SCHEMA = 1

@@ -18,9 +18,10 @@ from edgewright.benchmarks.family_record import FamilyRecord
 from edgewright.benchmarks.record import Baseline, Cell, RunRecord, from_json, to_json
 from edgewright.benchmarks.reports import bench_report
 from edgewright.benchmarks.reports.figures import times
-from edgewright.benchmarks.reports.run_report import markdown, megabytes, milliseconds
+from edgewright.benchmarks.reports.run_report import markdown
 from edgewright.benchmarks.reports.scores import SCORES, Score, share
 from edgewright.benchmarks.reports.standings import sentences, standings
+from edgewright.benchmarks.reports.units import megabytes, milliseconds
 from edgewright.compress.numerics import INT8
 from edgewright.data.files import read_json, write_atomically, write_json, write_text
 from edgewright.errors import EdgewrightError

@@ -103,6 +103,7 @@ class Cell:
     worst_rows: tuple[int, ...] = ()  # row numbers in the test split, worst first
     normalised_p50: Interval | None = None  # of the inference; see bench_record.Series
     span_f1: float | None = None  # of taggers: micro F1 of the spans; accuracy is then that of words
+    hurts: str | None = None  # why this artifact is not recommended although it passes: slower than fp32 on this target
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,42 @@ class Baseline:
     note: str = ""
     span_f1: float | None = None
     metrics: dict[str, Any] = field(default_factory=dict)  # further figures, by name
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """An artifact made from the models of one step of the recipe: what --ablate shows, on the test split.
+
+    step: "train", "distill", "prune" or "qat". The figures of all steps are of one run, timed in turn.
+    """
+
+    step: str
+    target: str
+    numerics: str
+    size_bytes: int
+    shipped_bytes: int
+    accuracy: float | None
+    label_agreement: float | None  # with the float model of the same step
+    p50_ms: Interval | None = None
+    text_to_label_p50_ms: Interval | None = None
+    metrics: dict[str, Any] = field(default_factory=dict)  # further figures, by name
+
+
+@dataclass(frozen=True)
+class Paired:
+    """How much more accurate one model is than another on the same test rows, a share of 1.
+
+    difference: with its 95 % interval by a paired bootstrap over the rows (intervals.paired); where a model was
+    trained from several seeds, their mean on each row.
+    """
+
+    model: str
+    against: str
+    accuracy: float
+    accuracy_against: float
+    difference: Interval
+    seeds: int
+    seeds_against: int
 
 
 @dataclass(frozen=True)
@@ -184,6 +221,9 @@ class RunRecord:
     machine: Machine | None = None
     notes: tuple[str, ...] = ()
     kind: str = "single_label"  # of the task
+    steps: tuple[StepResult, ...] = ()  # of the recipe, in order; only with --ablate
+    paired: tuple[Paired, ...] = ()
+    hurts: tuple[str, ...] = ()  # what made an artifact worse than what it came from, a line each
     schema: Annotated[int, Field(ge=SCHEMA, le=SCHEMA)] = SCHEMA
 
 

@@ -40,8 +40,11 @@ class Step:
 
 @dataclass(frozen=True)
 class Chain:
+    """steps: those that the recipe has, in order. teachers: of each recipe that teaches, tokenizer and reference."""
+
     data: Stage
-    steps: tuple[Step, ...]  # that the recipe has, in order
+    steps: tuple[Step, ...]
+    teachers: dict[str, tuple[Stage, Stage]]
 
     @property
     def last(self) -> Step:
@@ -74,7 +77,9 @@ def chain(recipe: Recipe, task: Task, effort: Effort, build: Path, reporter: Rep
     models = {seed: _train_stage(context, data, tokenizer, seed) for seed in recipe.seeds}
     steps = [_step(context, "train", data, tokenizer, models)]
     config = compression.distill_config(recipe)
-    taught = [_teach_stage(context, config, one.name, data) for one in config.teachers] if config else []
+    named = [one.name for one in config.teachers] if config else []
+    teachers = {name: _teacher(context, name) for name in named if name != teach.TFIDF}
+    taught = [_teach_stage(context, config, name, data, teachers.get(name)) for name in named if config]
     for name in compression.steps(recipe):
         before = steps[-1]
         fresh = name == "distill" and config is not None and config.start == "fresh"
@@ -82,10 +87,13 @@ def chain(recipe: Recipe, task: Task, effort: Effort, build: Path, reporter: Rep
             seed: _compress_stage(context, name, seed, data, before.words, None if fresh else model, taught)
             for seed, model in before.models.items()
         }
-        steps.append(_step(context, name, data, before.words, models))
+        # the smaller vocabulary is that of the training texts, not of a seed: all models of the step have the same
+        words = models[recipe.seeds[0]] if compression.changes_words(recipe, name) else before.words
+        steps.append(_step(context, name, data, words, models))
     last = steps[-1]
     last = replace(last, reference=_reference_stage(context, "reference", data, last.words, last.models))
-    return Chain(data, (*steps[:-1], last))
+    known = {Path(name).stem: (learnt.words, learnt.reference) for name, (_, learnt) in teachers.items()}
+    return Chain(data, (*steps[:-1], last), known)
 
 
 def _data_stage(context: _Context) -> Stage:
@@ -129,10 +137,11 @@ def _train_stage(context: _Context, data: Stage, tokenizer: Stage, seed: int) ->
     )
 
 
-def _teach_stage(context: _Context, config: DistillConfig, name: str, data: Stage) -> Stage:
-    """The answers of one teacher, behind the stages that train it."""
+def _teach_stage(
+    context: _Context, config: DistillConfig, name: str, data: Stage, made: "tuple[Recipe, Step] | None"
+) -> Stage:
+    """The answers of one teacher, behind the stages that train it; without `made` those of TF-IDF."""
     recipe, task, folder = context.recipe, context.task, context.folder
-    made = None if name == teach.TFIDF else _teacher(context, name)
     teacher = None
     if made is not None:
         other, learnt = made

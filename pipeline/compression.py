@@ -7,25 +7,38 @@ back from the teacher, not from the labels alone.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
+from edgewright.compress import vocabulary
 from edgewright.compress.distill import DistillConfig, distill
+from edgewright.compress.prune import PruneConfig, prune, smaller
 from edgewright.compress.qat import QatConfig, to_grid
+from edgewright.compress.sparsify import sparsify
 from edgewright.data import tokenizer as tokenizers
-from edgewright.data.dataset import encode
+from edgewright.data.dataset import batch_count, encode
 from edgewright.data.files import read_json, write_json
+from edgewright.data.hashed_ngrams import HashedNgrams
 from edgewright.data.tasks import Task
 from edgewright.data.tokenizer import Tokenizer
-from edgewright.errors import UsageError
-from edgewright.models import checkpoint
+from edgewright.errors import MissingExtraError, UsageError
+from edgewright.models import MODELS, checkpoint, pretrained
 from edgewright.pipeline import examples, teach
 from edgewright.pipeline.cells import precision_of
 from edgewright.pipeline.progress import Reporter
 from edgewright.pipeline.recipe import Recipe, refuse_unknown, validated
-from edgewright.pipeline.tables import build_model, family_of, train_config
+from edgewright.pipeline.tables import (
+    build_model,
+    build_tokenizer,
+    family_of,
+    pretrained_folder,
+    settings,
+    tokenizer_table,
+    train_config,
+)
 from edgewright.train.labels import train
 from edgewright.train.loop import Trained
 from edgewright.train.objectives import Tags
@@ -66,6 +79,8 @@ def check(recipe: Recipe, task: Task) -> None:
             raise UsageError(f"{recipe.path}: [{name}]: is for tasks of kind {kinds}, not '{task.kind}'; remove it")
     distill_config(recipe)
     qat_config(recipe)
+    if recipe.prune:
+        _check_prune(recipe)
 
 
 def distill_config(recipe: Recipe, seed: int = 0) -> DistillConfig | None:
@@ -87,6 +102,48 @@ def qat_config(recipe: Recipe) -> QatConfig | None:
     return config
 
 
+def prune_config(recipe: Recipe) -> PruneConfig | None:
+    """Raises UsageError: an unknown key or a wrong value in [prune]. None where the recipe does not prune."""
+    if not recipe.prune:
+        return None
+    refuse_unknown(recipe.prune, PruneConfig, recipe.path, "[prune]")
+    config: PruneConfig = validated(PruneConfig, recipe.prune, recipe.path, "prune")
+    return config
+
+
+def changes_words(recipe: Recipe, name: str) -> bool:
+    """Whether the models of a step have another tokenizer than those before: its tokenizer.json lies beside each."""
+    config = prune_config(recipe)
+    return name == "prune" and config is not None and config.changes_words
+
+
+def _check_prune(recipe: Recipe) -> None:
+    config = prune_config(recipe)
+    assert config is not None
+    place = f"{recipe.path}: prune"
+    family, table = family_of(recipe), tokenizer_table(recipe)
+    if config.structured and find_spec("torch_pruning") is None:
+        raise MissingExtraError(
+            f"{place}: channels, heads and width need torch_pruning: pip install 'edgewright[prune]'"
+        )
+    if config.sparsity and recipe.qat:
+        raise UsageError(f"{place}.sparsity: training on the grid of [qat] would fill the zeros again; remove one")
+    if config.buckets is not None and table.kind != "hashed_ngrams":
+        raise UsageError(f"{place}.buckets: a {table.kind} tokenizer has none; it has min_uses")
+    if config.min_uses and table.kind == "hashed_ngrams":
+        raise UsageError(f"{place}.min_uses: hashed n-grams have no pieces to leave out; they have buckets")
+    folder = pretrained_folder(recipe)
+    given = MODELS[family].config(**settings(recipe)) if folder is None else pretrained.config(folder)
+    try:
+        smaller(given, family, config)
+        if config.buckets is not None:
+            words = build_tokenizer(recipe, ())
+            assert isinstance(words, HashedNgrams)
+            vocabulary.fold(words, config.buckets)
+    except ValueError as error:
+        raise UsageError(f"{place}.{error}") from error
+
+
 def make_distilled(
     recipe: Recipe, task: Task, seed: int, before: Before, to: Path, kept: Path, reporter: Reporter
 ) -> None:
@@ -98,6 +155,52 @@ def make_distilled(
         model = checkpoint.load_model(before.model / "model.safetensors")
     learn = learner(recipe, task, seed, before, words, reporter, f"distill, seed {seed}")
     _write(model, recipe, learn(model, {}, kept), to)
+
+
+def make_pruned(
+    recipe: Recipe, task: Task, seed: int, before: Before, to: Path, kept: Path, reporter: Reporter
+) -> None:
+    """A smaller model; and tokenizer.json, where it is not that of the stage before."""
+    assert before.model is not None
+    config = prune_config(recipe)
+    assert config is not None
+    words, family = _words(before), family_of(recipe)
+    model = checkpoint.load_model(before.model / "model.safetensors")
+    training = examples.load(recipe, task, "train", _labels(before))
+    if config.changes_words:
+        model, words = _with_fewer_rows(model, family, words, config, training.texts)
+        tokenizers.save(words, to / "tokenizer.json")
+    if config.structured:
+        rows = examples.dataset(training, words, recipe.export.lengths[-1], task.kind)
+        model = prune(model, family, config, rows, seed)
+    learn = learner(recipe, task, seed, before, words, reporter, f"prune, seed {seed}")
+    changes = {"epochs": config.epochs, "learning_rate": config.learning_rate, "warmup": config.warmup}
+    if config.sparsity:
+        steps = config.epochs * _steps(recipe, len(training.in_scope().texts))
+        trained = sparsify(model, config, steps, lambda model, _: learn(model, changes, kept))
+    else:
+        trained = learn(model, changes, kept)
+    _write(model, recipe, trained, to)
+
+
+def _with_fewer_rows(
+    model: nn.Module, family: str, words: Tokenizer, config: PruneConfig, texts: Sequence[str]
+) -> tuple[nn.Module, Tokenizer]:
+    counts = vocabulary.uses(words, texts)
+    if isinstance(words, HashedNgrams):
+        assert config.buckets is not None
+        words, rows = vocabulary.fold(words, config.buckets)
+    else:
+        words, rows = vocabulary.without_rare(words, counts, config.min_uses)
+    return vocabulary.with_rows(model, family, rows, counts), words
+
+
+def _steps(recipe: Recipe, rows: int) -> int:
+    """How many steps an epoch of `learner` has."""
+    config = distill_config(recipe)
+    if config is None:
+        return batch_count(rows, train_config(recipe, 0).batch_size)
+    return batch_count(rows + min(config.transfer.count, round(config.mix * rows)), config.batch_size)
 
 
 def make_on_grid(
@@ -167,10 +270,15 @@ def _write(model: nn.Module, recipe: Recipe, trained: Trained, folder: Path) -> 
     )
 
 
+ORDER = ("train", "distill", "prune", "qat")
 # The steps behind training in their order, the kinds of task that each is for, the modules that decide their results
-KINDS = {"distill": ("single_label",), "qat": ("single_label", "tags")}
-MAKE = {"distill": make_distilled, "qat": make_on_grid}
+KINDS = {"distill": ("single_label",), "prune": ("single_label", "tags"), "qat": ("single_label", "tags")}
+MAKE = {"distill": make_distilled, "prune": make_pruned, "qat": make_on_grid}
 CODE = {
     "distill": ("edgewright.pipeline.compression",),
+    "prune": (
+        *(f"edgewright.compress.{module}" for module in ("coupled", "prune", "sparsify", "vocabulary")),
+        "edgewright.pipeline.compression",
+    ),
     "qat": ("edgewright.compress.qat", "edgewright.compress.quantize", "edgewright.pipeline.compression"),
 }

@@ -105,7 +105,8 @@ def make_reference(
 ) -> None:
     """The seed with the best validation score: its weights, its logits, its temperature, threshold and decoding.
 
-    logits.npz holds the arrays "test", "golden", "edges" and one for each test-only set; reference.json the rest.
+    logits.npz holds the arrays "test", "golden", "edges" and one for each test-only set, and what each seed's model
+    answers to the test rows in scope, "seed0" (N,); reference.json the rest.
     """
     labels = read_json(data / "data.json")["labels"]
     words = tokenizers.load(tokenizer / "tokenizer.json")
@@ -128,11 +129,13 @@ def make_reference(
         name: all_answers(texts, words, recipe.export.lengths, runner, reporter, f"reference, {name}")
         for name, texts in evaluated_texts(recipe, task, labels, effort).items()
     }
-    test = examples.load(recipe, task, "test", labels, effort)
-    seeds = {
-        seed: _seed_score(checkpoint.load_model(path / "model.safetensors"), words, recipe, task, labels, test)
-        for seed, path in models.items()
-    }
+    test = examples.load(recipe, task, "test", labels, effort).in_scope()
+    seeds = {}
+    for seed, path in models.items():
+        one = checkpoint.load_model(path / "model.safetensors")
+        answers = [answers_of(text, words, recipe.export.lengths, PyTorchRunner(one)) for text in test.texts]
+        seeds[seed] = _score(one, answers, task, labels, test)
+        arrays[f"seed{seed}"] = np.concatenate(answers).argmax(axis=1)  # of rows in scope; for paired comparisons
     checkpoint.save_model(model, family_of(recipe), folder / "model.safetensors")
     write_atomically(folder / "logits.npz", lambda path: np.savez(path, **arrays))
     write_json(
@@ -185,14 +188,9 @@ def all_answers(
     return np.concatenate(outputs)
 
 
-def _seed_score(
-    model: Any, words: Tokenizer, recipe: Recipe, task: Task, labels: Sequence[str], test: Examples
-) -> float:
-    """Accuracy of a classifier, span F1 of a tagger."""
-    inside = test.in_scope()
-    runner = PyTorchRunner(model)
-    answers = [answers_of(text, words, recipe.export.lengths, runner) for text in inside.texts]
+def _score(model: Any, answers: list[np.ndarray], task: Task, labels: Sequence[str], test: Examples) -> float:
+    """Accuracy of a classifier, span F1 of a tagger, from the answers to each text."""
     if task.kind == "tags":
-        rows = Dataset([], inside.split(inside.labels))
+        rows = Dataset([], test.split(test.labels))
         return Tags(tuple(labels), 0.0).score(model, answers, rows)
-    return metrics.accuracy(np.concatenate(answers).argmax(axis=1), inside.labels)
+    return metrics.accuracy(np.concatenate(answers).argmax(axis=1), test.labels)

@@ -27,8 +27,8 @@ from edgewright.data.tasks import TASKS, Task
 from edgewright.errors import DataError
 from edgewright.export import bundle as bundles
 from edgewright.models import checkpoint, parameters
+from edgewright.pipeline import ablation, examples, gates, makers, stages, tables, timing
 from edgewright.pipeline import cells as cell_stages
-from edgewright.pipeline import examples, gates, makers, stages, tables, timing
 from edgewright.pipeline.extras import require_extras
 from edgewright.pipeline.graph import Step
 from edgewright.pipeline.progress import Reporter
@@ -49,8 +49,10 @@ class Prepared:
     absent: tuple[str, ...]  # test-only sets of the recipe that are not on this machine
 
 
-def prepare(recipe: Recipe, effort: Effort, build: Path, reporter: Reporter) -> Prepared:
+def prepare(recipe: Recipe, effort: Effort, build: Path, reporter: Reporter, ablate: bool = False) -> Prepared:
     """Check everything that can be checked before work is done.
+
+    ablate: also export, verify and time the models of the steps before the last.
 
     Raises:
         UsageError: the recipe. MissingExtraError: a target's libraries. DataError: the data is not there.
@@ -62,7 +64,7 @@ def prepare(recipe: Recipe, effort: Effort, build: Path, reporter: Reporter) -> 
     here = tuple(name for name in chosen.also_evaluate if _is_here(name))
     absent = tuple(name for name in chosen.also_evaluate if name not in here)
     chosen = dataclasses.replace(chosen, also_evaluate=here)
-    return Prepared(chosen, task, effort, stages.build(chosen, task, effort, build, reporter), absent)
+    return Prepared(chosen, task, effort, stages.build(chosen, task, effort, build, reporter, ablate), absent)
 
 
 def _is_here(name: str) -> bool:
@@ -109,7 +111,11 @@ def assemble(prepared: Prepared) -> RunRecord:
     data = read_json(learnt.data / "data.json")
     pytorch = makers.MAKERS[task.kind].pytorch(recipe, task, prepared.effort, learnt, timings)
     others = timing.linear_baselines(plan.graph.folder(plan.baselines), timings)
-    found = [_cell(prepared, target, numerics, timings, pytorch, others) for target, numerics in recipe.export.cells()]
+    found = ablation.judged(
+        [_cell(prepared, target, numerics, timings, pytorch, others) for target, numerics in recipe.export.cells()]
+    )
+    made = ablation.steps(plan)
+    compared = ablation.paired(recipe, task, prepared.effort, plan)
     source = sources.find(task.source)
     model = checkpoint.load_model(learnt.reference / "model.safetensors")
     return RunRecord(
@@ -145,6 +151,9 @@ def assemble(prepared: Prepared) -> RunRecord:
         machine=fingerprint(),
         notes=_notes(prepared, data),
         kind=task.kind,
+        steps=made,
+        paired=compared,
+        hurts=ablation.hurts(found, made, compared),
     )
 
 
@@ -232,14 +241,17 @@ def _reason(results: list[GateResult]) -> str | None:
 
 
 def shipped_cells(recipe: Recipe, record: RunRecord) -> list[Cell]:
-    """One cell a target: the one that the recipe names, else the smallest that passes; none that fails."""
+    """One cell a target: the one that the recipe names, else the smallest that passes; none that fails.
+
+    One that is slower than float32 ships only where the recipe names it or no other passes.
+    """
     chosen = []
     for target in recipe.export.targets:
         fit = [cell for cell in record.cells if cell.target == target and cell.verdict in ("pass", "inconclusive")]
         named = recipe.export.ship.get(target)
         fit = [cell for cell in fit if named in (None, cell.numerics)]
         # a cell that passes goes before one that is only inconclusive
-        fit.sort(key=lambda cell: (cell.verdict != "pass", cell.shipped_bytes or 0))
+        fit.sort(key=lambda cell: (cell.verdict != "pass", cell.hurts is not None, cell.shipped_bytes or 0))
         chosen += fit[:1]
     return chosen
 

@@ -56,7 +56,9 @@ class Plan:
     baselines: Stage
     timings: Stage
     branches: dict[str, Branch]
+    teachers: dict[str, Learnt]  # of the recipes that taught it, by their names
     ablation: Stage | None = None  # the timings of all branches, taken in turn
+    ablated: frozenset[tuple[Target, Numerics]] = frozenset()  # the cells that each branch has
 
     def learnt(self) -> Learnt:
         folder = self.graph.folder
@@ -83,8 +85,8 @@ def build(
     own = branches[made.last.name]
     timings = maker.timings("timings", [own], baselines)
     ablation = None
+    ablated = _ablated(recipe, wanted)
     if ablate:
-        ablated = [cell for cell in wanted if cell in _ablated(recipe)]
         earlier = {step.name: maker.branch(step, ablated, step.name) for step in made.steps[:-1]}
         branches = earlier | branches
         shown = [*earlier.values(), Branch(own.step, {cell: own.exports[cell] for cell in ablated}, own.checks)]
@@ -95,17 +97,30 @@ def build(
     graph = Graph(build_folder, ordered([*targets, *([ablation] if ablation else [])]), follower=rank() > 0)
     last = made.last
     return Plan(
-        graph, made.data, last.words, last.reference, own.exports, own.checks, baselines, timings, branches, ablation
+        graph,
+        made.data,
+        last.words,
+        last.reference,
+        own.exports,
+        own.checks,
+        baselines,
+        timings,
+        branches,
+        {name: Learnt(graph.folder(made.data), *map(graph.folder, pair)) for name, pair in made.teachers.items()},
+        ablation,
+        frozenset(ablated),
     )
 
 
-def _ablated(recipe: Recipe) -> set[tuple[Target, Numerics]]:
-    """The cells whose size, accuracy and latency --ablate shows: fp32, and what ships or int8."""
-    return {
-        cell
-        for target in recipe.export.targets
-        for cell in ((target, "fp32"), (target, recipe.export.ship.get(target, INT8[target])))
-    }
+def _ablated(recipe: Recipe, wanted: Sequence[tuple[Target, Numerics]]) -> list[tuple[Target, Numerics]]:
+    """The cells of --ablate: of each target fp32, and what ships, or int8, or else all."""
+    chosen = []
+    for target in recipe.export.targets:
+        asked = [numerics for one, numerics in wanted if one == target]
+        small = recipe.export.ship.get(target, INT8[target])
+        kept = [numerics for numerics in asked if numerics in ("fp32", small)] if small in asked else asked
+        chosen += [(target, numerics) for numerics in kept]
+    return chosen
 
 
 def ordered(wanted: Sequence[Stage]) -> list[Stage]:

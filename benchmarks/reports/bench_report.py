@@ -28,9 +28,10 @@ from edgewright.benchmarks.reports.figures import (
     tail,
     times,
 )
-from edgewright.benchmarks.reports.run_report import PHONE, TEMPLATES, WIDE, megabytes, milliseconds
+from edgewright.benchmarks.reports.run_report import PHONE, TEMPLATES, WIDE
 from edgewright.benchmarks.reports.scores import share
 from edgewright.benchmarks.reports.standings import best_of_ours, sentences, standings
+from edgewright.benchmarks.reports.units import megabytes, milliseconds
 
 NOT_AVAILABLE = "not available"
 NEAR, FAR = 2.0, 4.0  # times bound + empty call: within the first is good, beyond the second needs its explanation

@@ -9,7 +9,8 @@ from edgewright.benchmarks.compare import Comparison, Row
 from edgewright.benchmarks.reports import bench_plots
 from edgewright.benchmarks.reports.bench_report import both, markdown_of, render
 from edgewright.benchmarks.reports.figures import figure
-from edgewright.benchmarks.reports.run_report import STYLES, WORDS, milliseconds
+from edgewright.benchmarks.reports.run_report import STYLES, WORDS
+from edgewright.benchmarks.reports.units import milliseconds
 
 SERIES = {"text_to_label": "text → label", "inference": "inference"}
 

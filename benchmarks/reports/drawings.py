@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from edgewright.benchmarks.bench_record import BenchRecord, PeerResult, Roofline, Timed
 from edgewright.benchmarks.reports import bench_plots, plots
 from edgewright.benchmarks.reports.figures import count, memory, microseconds
-from edgewright.benchmarks.reports.run_report import milliseconds
 from edgewright.benchmarks.reports.scores import share
+from edgewright.benchmarks.reports.units import milliseconds
 
 RUNTIMES = ("executorch", "litert", "coreml", "onnx")
 KINDS = ("conv", "linear", "gather", "quantize", "elementwise", "reduce", "move", "other")  # the order of a stack

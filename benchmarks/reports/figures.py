@@ -5,7 +5,7 @@ import math
 
 from edgewright.benchmarks.bench_record import Series
 from edgewright.benchmarks.record import Interval
-from edgewright.benchmarks.reports.run_report import milliseconds
+from edgewright.benchmarks.reports.units import milliseconds
 
 NO_FIGURE = "–"
 MOST_DECIMALS = 5  # of a millisecond: 10 ns, finer than any call is

@@ -17,8 +17,9 @@ from rich.table import Table
 from rich.text import Text
 
 from edgewright.benchmarks.record import Cell, GateResult, Interval, RunRecord, Verdict
-from edgewright.benchmarks.reports import plots
+from edgewright.benchmarks.reports import plots, steps
 from edgewright.benchmarks.reports.scores import Score, scores_of, share
+from edgewright.benchmarks.reports.units import megabytes, milliseconds
 from edgewright.train import metrics
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -125,6 +126,7 @@ def html(record: RunRecord, details: Details) -> str:
         "latency_plot": _both(_latency_plot, record),
         "text_plot": _both(_text_plot, record),
         "size_plot": _both(_size_plot, record),
+        "steps_plot": _both(steps.plot, record),
         "confusion_plot": "",
         "confusion_note": "",
         "confused": [],
@@ -150,32 +152,6 @@ def latency(cell: Cell) -> str:
     if cell.p50_ms is None:
         return "not verifiable here" if cell.target == "coreml" else "–"
     return milliseconds(cell.p50_ms, bounds=True)
-
-
-def megabytes(size_bytes: float | None) -> str:
-    """0.35 MB; below 0.1 MB in kB."""
-    if size_bytes is None:
-        return "–"
-    if size_bytes < 100_000:
-        return f"{size_bytes / 1e3:.0f} kB"
-    return f"{size_bytes / 1e6:.2f} MB" if size_bytes < 9_995_000 else f"{size_bytes / 1e6:.1f} MB"
-
-
-def milliseconds(value: Interval | None, bounds: bool = False) -> str:
-    """0.031 ms with two significant digits, or 0.031 [.030, .033] ms with three decimals at least."""
-    if value is None:
-        return "–"
-    digits = max(0, 1 - math.floor(math.log10(value.value))) if value.value > 0 else 3
-    if not bounds or value.low is None or value.high is None:
-        return f"{value.value:.{digits}f} ms"
-    digits = max(3, digits) if value.value < 1 else 2 if value.value < 10 else 1
-    low, high = (f"{bound:.{digits}f}" for bound in (value.low, value.high))
-    return f"{value.value:.{digits}f} [{_short(low)}, {_short(high)}] ms"
-
-
-def _short(number: str) -> str:
-    """.030 for 0.030, as intervals are set in print."""
-    return number[1:] if number.startswith("0.") else number
 
 
 def bound(gate: GateResult) -> str:
@@ -236,6 +212,7 @@ def _environment(escape: bool) -> Environment:
     environment.filters |= {"megabytes": megabytes, "share": share, "milliseconds": milliseconds, "measured": measured}
     environment.filters["bound"] = bound
     environment.filters["visible"] = visible
+    environment.globals |= {"steps": steps}
     environment.globals |= {"latency": latency, "verdict": verdict, "operators": operators, "words": WORDS}
     return environment
 
@@ -258,6 +235,7 @@ def _context(record: RunRecord) -> dict[str, Any]:
         "spans": _spans(_best(passing, scores_of(record)[0])),
         "smallest": min((c for c in passing if c.shipped_bytes is not None), key=_shipped, default=None),
         "fastest": min(timed, key=_p50, default=None),
+        "recommended": [cell for cell in passing if cell.verdict == "pass" and not cell.hurts],
         "noisy": [cell for cell in cells if cell.timing is not None and not cell.timing.quiet],
     }
 

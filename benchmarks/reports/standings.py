@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from edgewright.benchmarks.bench_record import BenchRecord, PeerResult, Series
 from edgewright.benchmarks.reports.figures import times
-from edgewright.benchmarks.reports.run_report import megabytes, milliseconds
 from edgewright.benchmarks.reports.scores import share
+from edgewright.benchmarks.reports.units import megabytes, milliseconds
 
 
 @dataclass(frozen=True)

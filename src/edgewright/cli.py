@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 import edgewright
-from edgewright import cli_bench, cli_data
+from edgewright import cli_bench, cli_compare, cli_data
 from edgewright import cli_output as show
 from edgewright.cli_options import (
     BUILD,
@@ -42,6 +42,7 @@ demo_app = typer.Typer(help="Models at work, without data or training.", no_args
 app.add_typer(demo_app, name="demo")
 app.add_typer(cli_data.app, name="data")
 app.add_typer(cli_bench.app)
+app.add_typer(cli_compare.app)
 
 
 @app.command()
@@ -54,18 +55,23 @@ def run(
         str | None, typer.Option("--from", metavar="STAGE", help="make this stage anew, and all after")
     ] = None,
     plan: Annotated[bool, typer.Option("--plan", help="say what would be made and why, and stop")] = False,
+    ablate: Annotated[
+        bool, typer.Option("--ablate", help="also export, verify and time what each step before the last gave")
+    ] = False,
     allow_inconclusive: AllowInconclusive = False,
     as_json: Json = False,
 ) -> None:
     """Train, export, verify, time and judge everything that a recipe names; write the bundle and the report."""
     from edgewright.benchmarks import record as records
-    from edgewright.benchmarks.reports import run_report
+    from edgewright.benchmarks.reports import run_report, steps
     from edgewright.pipeline import run as runs
 
-    prepared, reporter = prepared_run(recipe, effort, build)
+    prepared, reporter = prepared_run(recipe, effort, build, ablate)
     if plan:
-        steps = prepared.plan.graph.plan(start)
-        rows = [{"stage": s.stage.name, "cached": s.cached, "reason": s.reason} for s in steps]
+        rows = [
+            {"stage": step.stage.title, "cached": step.cached, "reason": step.reason}
+            for step in prepared.plan.graph.plan(start)
+        ]
         show.rows(
             rows, as_json, lambda row: f"{'reuse' if row['cached'] else 'make '}  {row['stage']}  ({row['reason']})"
         )
@@ -74,8 +80,8 @@ def run(
     if as_json:
         print(json.dumps(records.to_json(record), ensure_ascii=False, allow_nan=False))
     else:
-        show.tables([run_report.console(record)])
-        for line in run_report.reasons(record):
+        show.tables([run_report.console(record), *steps.console(record)])
+        for line in [*run_report.reasons(record), *record.hurts]:
             print(line)
         print(
             f"\nverdict: {record.verdict}\nbundle: {record.bundle or 'none: no cell may ship'}\nreport: {record.report}"

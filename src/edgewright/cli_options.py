@@ -24,12 +24,12 @@ AllowInconclusive = Annotated[bool, typer.Option("--allow-inconclusive", help="e
 BUILD = Path("build")
 
 
-def prepared_run(recipe: str, effort: str, build: Path) -> tuple[Any, Any]:
+def prepared_run(recipe: str, effort: str, build: Path, ablate: bool = False) -> tuple[Any, Any]:
     from edgewright.pipeline import recipe as recipes
     from edgewright.pipeline import run as runs
 
     reporter = new_reporter()
-    return runs.prepare(recipes.read(recipes.find(recipe)), effort_of(effort), build, reporter), reporter
+    return runs.prepare(recipes.read(recipes.find(recipe)), effort_of(effort), build, reporter, ablate), reporter
 
 
 def effort_of(value: str) -> Any:

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from edgewright.benchmarks.record import Cell, GateResult, Interval, RunRecord
-from edgewright.benchmarks.reports import run_report
+from edgewright.benchmarks.reports import run_report, units
 from edgewright.benchmarks.reports.run_report import Details
 from edgewright.benchmarks.reports.scores import share
 
@@ -145,14 +145,14 @@ def test_a_record_with_nothing_measured_still_makes_a_report() -> None:
     ],
 )
 def test_a_latency_is_written_with_its_bounds(interval: Interval, words: str) -> None:
-    assert run_report.milliseconds(interval, bounds=True) == words
+    assert units.milliseconds(interval, bounds=True) == words
 
 
 @pytest.mark.parametrize(
     ("size", "words"), [(351_000, "0.35 MB"), (31_400, "31 kB"), (39_110_428, "39.1 MB"), (None, "–")]
 )
 def test_a_size_is_written_in_decimal_megabytes(size: int | None, words: str) -> None:
-    assert run_report.megabytes(size) == words
+    assert units.megabytes(size) == words
 
 
 def test_a_share_just_below_one_is_not_rounded_to_one() -> None:
