@@ -11,7 +11,7 @@ from typing import cast
 
 import edgewright
 from edgewright.compress.numerics import SUPPORT, Numerics, Target
-from edgewright.compress.quantize import quantize
+from edgewright.compress.quantize import precision_in, quantize
 from edgewright.export import export
 from edgewright.export.artifact import SUFFIX, Metadata
 from edgewright.models.checkpoint import load_model
@@ -50,7 +50,8 @@ def batched_artifact(bundle: Bundle, artifact: BundleArtifact, batch: int, lengt
         return None
     path = folder / f"{target}-{numerics}-{batch}x{length}{SUFFIX[target]}"
     method = _method(bundle, batch, length)
-    export(target, quantize(load_model(reference), numerics), [method], path, [], _metadata(bundle))
+    quantized = quantize(load_model(reference), numerics, precision_in(bundle.manifest))
+    export(target, quantized, [method], path, [], _metadata(bundle))
     return path
 
 

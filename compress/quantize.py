@@ -9,7 +9,7 @@ import copy
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -29,6 +29,12 @@ class Precision:
     # by layer ("embedding", "head", "layers.0.attention.query"): 8 or 4; what is not named follows the numerics
     bits: Mapping[str, int] = field(default_factory=dict)
     embedding_scales: Literal["table", "row"] = "table"
+
+
+def precision_in(manifest: Mapping[str, Any]) -> Precision:
+    """What the manifest of a bundle says of single layers."""
+    said = manifest.get("quantization") or {}
+    return Precision(said.get("bits", {}), said.get("embedding_scales", "table"))
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,7 @@ class Content:
     golden: Sequence[Golden]
     shipped: Sequence[Shipped]
     state_packages: Sequence[StatePackage] = ()
+    quantization: dict[str, Any] | None = None  # bits of single layers, form of the scales; None: as the numerics say
 
 
 def write(content: Content, path: Path) -> None:
@@ -99,6 +100,7 @@ def _fill(content: Content, folder: Path) -> None:
             "task": content.task,
             "methods": [method_json(method) for method in content.methods],
             "postprocess": content.postprocess,
+            **({"quantization": content.quantization} if content.quantization else {}),
             "artifacts": entries,
             **({"state_packages": packages} if packages else {}),
             "files": {name: files.sha256(folder / name) for name in checked},

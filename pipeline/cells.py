@@ -4,9 +4,8 @@ A cell's bundle is what an app would ship with this one artifact, so that verifi
 that a user's predict call takes.
 """
 
-import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,7 @@ from edgewright.pipeline import examples, learn
 from edgewright.pipeline.examples import Examples
 from edgewright.pipeline.graph import library_version
 from edgewright.pipeline.progress import Reporter
-from edgewright.pipeline.recipe import Effort, Recipe
+from edgewright.pipeline.recipe import Effort, QuantizeTable, Recipe
 from edgewright.runtimes import bundle as reader
 from edgewright.runtimes import load
 from edgewright.runtimes.answers import answers_of, pad_to_bucket
@@ -156,6 +155,7 @@ def bundle_content(
         reference=learnt.reference / "model.safetensors",
         golden=golden_vectors(task, learnt),
         shipped=shipped,
+        quantization=asdict(recipe.quantize) if recipe.quantize != QuantizeTable() else None,
     )
 
 
@@ -227,7 +227,7 @@ def verify(
             "worst": list(compared.worst_rows),
             "worst_rows": list(dict.fromkeys(test.numbers[test.owners[row]] for row in compared.worst_rows)),
             "gates": [
-                dataclasses.asdict(gate)
+                asdict(gate)
                 for gate in (
                     GateResult(
                         "max_padding_effect",
@@ -248,7 +248,7 @@ def score(task: Task, learnt: Learnt, answers: np.ndarray, test: Examples) -> di
     labels, figures = learnt.labels(), learnt.figures()
     if task.kind == "tags":
         tagged = accuracy.evaluate_tags(answers, test.labels, test.counts, labels, decoding_of(learnt), test.groups)
-        return dataclasses.asdict(tagged) | {"confusion": tagged.confusion.tolist()}
+        return asdict(tagged) | {"confusion": tagged.confusion.tolist()}
     scored = accuracy.evaluate(answers, test.labels, figures["temperature"], figures["threshold"])
     return {
         "accuracy": scored.accuracy,

@@ -13,6 +13,7 @@ from edgewright.compress.distill import DistillConfig
 from edgewright.data import sources
 from edgewright.data.tasks import Task
 from edgewright.errors import UsageError
+from edgewright.models import pretrained
 from edgewright.pipeline import compression, examples, tables, teach
 from edgewright.pipeline import recipe as recipes
 from edgewright.pipeline.compression import Before
@@ -79,12 +80,13 @@ def chain(recipe: Recipe, task: Task, effort: Effort, build: Path, reporter: Rep
     config = compression.distill_config(recipe)
     named = [one.name for one in config.teachers] if config else []
     teachers = {name: _teacher(context, name) for name in named if name != teach.TFIDF}
-    taught = [_teach_stage(context, config, name, data, teachers.get(name)) for name in named if config]
+    similar = _neighbours_stage(context, config, data) if config and config.transfer.similar else None
+    taught = [_teach_stage(context, config, name, data, similar, teachers.get(name)) for name in named if config]
     for name in compression.steps(recipe):
         before = steps[-1]
         fresh = name == "distill" and config is not None and config.start == "fresh"
         models = {
-            seed: _compress_stage(context, name, seed, data, before.words, None if fresh else model, taught)
+            seed: _compress_stage(context, name, seed, data, before.words, None if fresh else model, taught, similar)
             for seed, model in before.models.items()
         }
         # the smaller vocabulary is that of the training texts, not of a seed: all models of the step have the same
@@ -137,19 +139,44 @@ def _train_stage(context: _Context, data: Stage, tokenizer: Stage, seed: int) ->
     )
 
 
+def _neighbours_stage(context: _Context, config: DistillConfig, data: Stage) -> Stage:
+    """The similar words of the training texts' words."""
+    recipe, task, folder = context.recipe, context.task, context.folder
+    encoder = pretrained.folder_of(config.transfer.words_of, recipe.path.parent)
+    return Stage(
+        "neighbours",
+        lambda to, _: teach.make_neighbours(recipe, task, config, folder(data), to),
+        after=(data,),
+        settings={"encoder": pretrained.digests(encoder)},
+        code=("edgewright.compress.neighbours", "edgewright.models"),
+        libraries=("torch", "numpy"),
+        owner=context.owner,
+    )
+
+
 def _teach_stage(
-    context: _Context, config: DistillConfig, name: str, data: Stage, made: "tuple[Recipe, Step] | None"
+    context: _Context,
+    config: DistillConfig,
+    name: str,
+    data: Stage,
+    similar: Stage | None,
+    made: tuple[Recipe, Step] | None,
 ) -> Stage:
     """The answers of one teacher, behind the stages that train it; without `made` those of TF-IDF."""
     recipe, task, folder = context.recipe, context.task, context.folder
+    words = None if similar is None else folder(similar)
     teacher = None
     if made is not None:
         other, learnt = made
         teacher = teach.Trained(folder(learnt.words), folder(learnt.reference), other.export.lengths[-1])
     return Stage(
         f"teach-{Path(name).stem}",
-        lambda to, _: teach.make_answers(recipe, task, config, folder(data), teacher, to, context.reporter),
-        after=(data,) if made is None else (data, made[1].words, made[1].reference),
+        lambda to, _: teach.make_answers(recipe, task, config, folder(data), words, teacher, to, context.reporter),
+        after=(
+            data,
+            *([] if similar is None else [similar]),
+            *([] if made is None else [made[1].words, made[1].reference]),
+        ),
         settings={
             "transfer": asdict(config.transfer),
             "hidden": bool(config.hidden),
@@ -183,17 +210,28 @@ def _teacher(context: _Context, name: str) -> tuple[Recipe, Step]:
 
 
 def _compress_stage(
-    context: _Context, name: str, seed: int, data: Stage, words: Stage, model: Stage | None, taught: Sequence[Stage]
+    context: _Context,
+    name: str,
+    seed: int,
+    data: Stage,
+    words: Stage,
+    model: Stage | None,
+    taught: Sequence[Stage],
+    similar: Stage | None,
 ) -> Stage:
     recipe, task, folder = context.recipe, context.task, context.folder
     before = Before(
-        folder(data), folder(words), None if model is None else folder(model), tuple(folder(one) for one in taught)
+        data=folder(data),
+        tokenizer=folder(words),
+        model=None if model is None else folder(model),
+        answers=tuple(folder(one) for one in taught),
+        similar=None if similar is None else folder(similar),
     )
     make = compression.MAKE[name]
     return Stage(
         f"{name}-seed{seed}",
         lambda to, kept: make(recipe, task, seed, before, to, kept, context.reporter),
-        after=(data, words, *([model] if model is not None else []), *taught),
+        after=(data, words, *([] if model is None else [model]), *([] if similar is None else [similar]), *taught),
         settings={name: getattr(recipe, name), "seed": seed, **lengths(recipe)}
         | ({"model": recipe.model} if model is None else {})
         # what the later steps learn by

@@ -49,13 +49,14 @@ class Before:
     """The folders that a stage works from.
 
     model: the stage before's; None for a student with fresh weights. answers: one folder a teacher, in the recipe's
-    order.
+    order. similar: where the words are that transfer texts exchange.
     """
 
     data: Path
     tokenizer: Path
     model: Path | None
     answers: tuple[Path, ...] = ()
+    similar: Path | None = None
 
 
 # (model, what differs from the recipe's [distill] or [train] table, the folder for what can be resumed)
@@ -229,7 +230,7 @@ def learner(
         if config is None:
             return _learn_labels(model, changes, kept)
         chosen = replace(config, **changes)
-        training, transfer = teach.texts_to_teach(recipe, task, chosen, labels)
+        training, transfer = teach.texts_to_teach(recipe, task, chosen, labels, before.similar)
         answers = teach.read_answers(before.answers, chosen, [*training.texts, *transfer])
         taught = examples.dataset(training, words, longest, task.kind)
         ids = encode(transfer, [0] * len(transfer), words, longest).ids

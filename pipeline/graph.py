@@ -168,7 +168,8 @@ class Graph:
             last = None  # it only explains; the next stage that is made writes it anew
         if last is None:
             return "never made here"
-        changed = [name for name, value in stage.depends.items() if last.get(name) != value]
+        depends = json.loads(json.dumps(stage.depends))  # as the file has them: lists, no tuples
+        changed = [name for name, value in depends.items() if last.get(name) != value]
         if not changed:
             return "its result is gone"
         more = f" and {len(changed) - MOST_REASONS} more" if len(changed) > MOST_REASONS else ""

@@ -17,13 +17,14 @@ import torch
 from edgewright.benchmarks.peers import Rows, tfidf
 from edgewright.compress.distill import Answers, DistillConfig
 from edgewright.compress.hidden import Hidden, insides
+from edgewright.compress.neighbours import neighbours
 from edgewright.data import tokenizer as tokenizers
 from edgewright.data.files import read_json, write_atomically, write_json
 from edgewright.data.tasks import Task
 from edgewright.data.tokenizer import Tokenizer
 from edgewright.data.transfer import transfer_texts
 from edgewright.errors import DamagedFileError
-from edgewright.models import checkpoint
+from edgewright.models import checkpoint, pretrained
 from edgewright.pipeline import examples
 from edgewright.pipeline.examples import Examples
 from edgewright.pipeline.progress import Reporter
@@ -45,33 +46,49 @@ class Trained:
     longest: int
 
 
-def texts_to_teach(
-    recipe: Recipe, task: Task, config: DistillConfig, labels: Sequence[str]
-) -> tuple[Examples, list[str]]:
-    """The training rows, and the transfer texts made from them."""
+def make_neighbours(recipe: Recipe, task: Task, config: DistillConfig, data: Path, to: Path) -> None:
+    """neighbours.json: the similar words of each word of the training texts."""
+    labels = read_json(data / "data.json")["labels"]
     training = examples.load(recipe, task, "train", labels).in_scope()
-    return training, transfer_texts(training.texts, training.labels.tolist(), config.transfer)
+    folder = pretrained.folder_of(config.transfer.words_of, recipe.path.parent)
+    write_json(to / "neighbours.json", neighbours(training.texts, folder))
+
+
+def texts_to_teach(
+    recipe: Recipe, task: Task, config: DistillConfig, labels: Sequence[str], words: Path | None
+) -> tuple[Examples, list[str]]:
+    """The training rows, and the transfer texts made from them. words: the folder that make_neighbours filled."""
+    training = examples.load(recipe, task, "train", labels).in_scope()
+    similar = None if words is None else read_json(words / "neighbours.json")
+    return training, transfer_texts(training.texts, training.labels.tolist(), config.transfer, similar)
 
 
 def make_answers(
-    recipe: Recipe, task: Task, config: DistillConfig, data: Path, teacher: Trained | None, to: Path, reporter: Reporter
+    recipe: Recipe,
+    task: Task,
+    config: DistillConfig,
+    data: Path,
+    words: Path | None,
+    teacher: Trained | None,
+    to: Path,
+    reporter: Reporter,
 ) -> None:
     """answers.npz: "logits" (N, C) float16, and where the student matches them "pooled" and "relations"; answers.json.
 
     Args:
-        recipe: the student's. teacher: None is TF-IDF.
+        recipe: the student's. words: as for texts_to_teach. teacher: None is TF-IDF.
     """
     labels = read_json(data / "data.json")["labels"]
-    training, transfer = texts_to_teach(recipe, task, config, labels)
+    training, transfer = texts_to_teach(recipe, task, config, labels, words)
     validation = examples.load(recipe, task, "validation", labels).in_scope()
     arrays: dict[str, np.ndarray] = {}
     if teacher is None:
         arrays["logits"], known = _tfidf_answers(training, transfer, validation, labels)
     else:
         model = checkpoint.load_model(teacher.reference / "model.safetensors")
-        words = tokenizers.load(teacher.tokenizer / "tokenizer.json")
-        known = _answers(model, words, teacher.longest, validation.texts, config)["logits"]
-        arrays = _answers(model, words, teacher.longest, [*training.texts, *transfer], config, reporter)
+        cut = tokenizers.load(teacher.tokenizer / "tokenizer.json")
+        known = _answers(model, cut, teacher.longest, validation.texts, config)["logits"]
+        arrays = _answers(model, cut, teacher.longest, [*training.texts, *transfer], config, reporter)
     # float16 holds differences of 0.01 up to 32: more than any teacher is sure of
     kept = {name: value.astype(np.float16) if value.dtype == np.float32 else value for name, value in arrays.items()}
     write_atomically(to / "answers.npz", lambda path: np.savez(path, **kept))  # type: ignore[arg-type]  # NumPy's stub
