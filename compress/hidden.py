@@ -50,6 +50,8 @@ class Recorder(nn.Module):
             head = head_of(student)
             if teacher is not None:
                 self.projection = nn.Linear(head.in_features, teacher.pooled.shape[1])
+                # what all vectors have in common says nothing about a text, and would outweigh what differs
+                self._middle = teacher.pooled.astype(np.float32).mean(axis=0)
             self._handles.append(head.register_forward_pre_hook(self._keep_input("pooled")))
         if attention:
             self._handles += watch_attention(student, self.seen)
@@ -58,10 +60,11 @@ class Recorder(nn.Module):
         return self.student(ids)
 
     def hidden_loss(self, rows: np.ndarray) -> Tensor:
-        """1 - cosine between the mapped vector of each row and the teacher's, on average. Call it after `forward`."""
+        """1 - cosine between the mapped vector of each row and the teacher's less the mean of all, on average. Call it
+        after `forward`."""
         assert self.projection is not None and self._teacher is not None
         mapped = self.projection(self.seen["pooled"].float())
-        wanted = torch.from_numpy(self._teacher.pooled[rows].astype(np.float32)).to(mapped.device)
+        wanted = torch.from_numpy(self._teacher.pooled[rows].astype(np.float32) - self._middle).to(mapped.device)
         return (1 - F.cosine_similarity(mapped, wanted, dim=1)).mean()
 
     def attention_loss(self, rows: np.ndarray, ids: np.ndarray) -> Tensor:
