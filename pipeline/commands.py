@@ -42,7 +42,7 @@ class Shown:
 def train(prepared: Prepared, out: Path, reporter: Reporter) -> dict[str, Any]:
     """Make the stages up to the reference, and copy model and tokenizer to `out`."""
     plan = prepared.plan
-    _make(prepared, {plan.reference.title}, reporter)
+    make(prepared, {plan.reference.title}, reporter)
     learnt = plan.learnt()
     if plan.graph.follower:
         return learnt.figures()
@@ -60,7 +60,7 @@ def train(prepared: Prepared, out: Path, reporter: Reporter) -> dict[str, Any]:
 def export(prepared: Prepared, out: Path, reporter: Reporter) -> list[dict[str, Any]]:
     """Make the artifacts, and copy them to `out`."""
     plan = prepared.plan
-    _make(prepared, {stage.title for stage in plan.exports.values()}, reporter)
+    make(prepared, {stage.title for stage in plan.exports.values()}, reporter)
     answers = []
     for (target, _), stage in plan.exports.items():
         artifact = cells.read_artifact(plan.graph.folder(stage), target).artifact
@@ -129,7 +129,7 @@ def bisect(prepared: Prepared, target: str, numerics: str, reporter: Reporter) -
     if key is None:
         have = ", ".join(f"{one} {other}" for one, other in plan.exports)
         raise UsageError(f"the recipe makes no {target} {numerics}; it makes {have}")
-    _make(prepared, {plan.exports[key].title}, reporter)
+    make(prepared, {plan.exports[key].title}, reporter)
     learnt = plan.learnt()
     words = learnt.words()
     rows = examples.load(prepared.recipe, prepared.task, "test", learnt.labels(), "rapid")
@@ -187,7 +187,9 @@ def doctor_lines(answer: dict[str, Any]) -> list[str]:
     return [*lines, "", *notes]
 
 
-def _make(prepared: Prepared, names: set[str], reporter: Reporter) -> None:
+def make(prepared: Prepared, names: set[str], reporter: Reporter) -> None:
+    """Make the stages of these titles, and what they need."""
+
     def told(step: Step) -> None:
         reporter.say(f"{'reuse' if step.cached else 'make '} {step.stage.title}  ({step.reason})")
 

@@ -114,12 +114,12 @@ def reasons(record: RunRecord) -> list[str]:
 
 def markdown(record: RunRecord) -> str:
     """The record for a README, a pull request or a committed result; it holds no text of a data set."""
-    return _environment(escape=False).get_template("report.md.j2").render(**_context(record))
+    return environment(escape=False).get_template("report.md.j2").render(**_context(record))
 
 
 def html(record: RunRecord, details: Details) -> str:
     """The whole page. Every value is escaped by the template, texts of users above all."""
-    environment = _environment(escape=True)
+    page = environment(escape=True)
     context = _context(record) | {
         "details": details,
         "style": Markup((TEMPLATES / "style.css").read_text(encoding="utf-8")),
@@ -134,7 +134,7 @@ def html(record: RunRecord, details: Details) -> str:
     }
     if details.confusion is not None:
         context |= _confusion(details.confusion, details.labels)
-    return environment.get_template("report.html.j2").render(**context)
+    return page.get_template("report.html.j2").render(**context)
 
 
 def made(record: RunRecord) -> list[Cell]:
@@ -200,8 +200,9 @@ def most_confused(counts: np.ndarray, labels: Sequence[str], most: int) -> list[
     ]
 
 
-def _environment(escape: bool) -> Environment:
-    environment = Environment(
+def environment(escape: bool) -> Environment:
+    """What renders the templates; escape: for HTML."""
+    made = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=escape,
         undefined=StrictUndefined,
@@ -209,12 +210,12 @@ def _environment(escape: bool) -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"megabytes": megabytes, "share": share, "milliseconds": milliseconds, "measured": measured}
-    environment.filters["bound"] = bound
-    environment.filters["visible"] = visible
-    environment.globals |= {"steps": steps}
-    environment.globals |= {"latency": latency, "verdict": verdict, "operators": operators, "words": WORDS}
-    return environment
+    made.filters |= {"megabytes": megabytes, "share": share, "milliseconds": milliseconds, "measured": measured}
+    made.filters["bound"] = bound
+    made.filters["visible"] = visible
+    made.globals |= {"steps": steps}
+    made.globals |= {"latency": latency, "verdict": verdict, "operators": operators, "words": WORDS}
+    return made
 
 
 def _context(record: RunRecord) -> dict[str, Any]:

@@ -256,6 +256,32 @@ def bisect(
 
 
 @app.command()
+def sensitivity(
+    recipe: RecipeArgument,
+    max_drop: Annotated[
+        float, typer.Option("--max-drop", min=0.0, help="points of validation accuracy that the bits may cost")
+    ] = 0.5,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="folder for sensitivity.json, sensitivity.md and sensitivity.html")
+    ] = None,
+    effort: EffortOption = "quick",
+    build: BuildOption = BUILD,
+    as_json: Json = False,
+) -> None:
+    """Say which layer at how many bits costs how much, and the [quantize] table that saves most bytes."""
+    from edgewright.benchmarks.reports import sensitivity_report
+    from edgewright.pipeline import sensitivity_commands
+
+    prepared, reporter = prepared_run(recipe, effort, build)
+    found = sensitivity_commands.measure(prepared, max_drop, out, reporter)
+    if as_json:
+        print(json.dumps(sensitivity_report.to_json(found, prepared.recipe.name), ensure_ascii=False))
+        return
+    show.tables(sensitivity_report.console(found))
+    print(f"\n{sensitivity_report.toml(found)}", end="")
+
+
+@app.command()
 def models(as_json: Json = False) -> None:
     """The model families, and the formats that each can be exported to."""
     from edgewright.pipeline import commands
