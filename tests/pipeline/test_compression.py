@@ -1,0 +1,196 @@
+"""Distilling and training on the grid as steps of a run: made once, resumed, shown by --ablate, refused where wrong."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgewright.data.files import read_json
+from edgewright.errors import DamagedFileError, UsageError
+from edgewright.pipeline import recipe as recipes
+from edgewright.pipeline import run as runs
+from edgewright.pipeline.progress import Reporter
+from tests.end_to_end.runs import Run, edgewright
+
+STUDENT = """
+name = "student"
+task = "urgency"
+description = "taught, small enough for a test"
+seeds = [0, 1]
+[data]
+count = 1500
+[tokenizer]
+kind = "hashed_ngrams"
+buckets = 1000
+features = 8
+[model]
+family = "ngram_hybrid"
+width = 16
+hidden = 16
+bag_hidden = 32
+[train]
+epochs = 3
+learning_rate = 0.01
+[distill]
+teachers = ["tfidf", { name = "teacher.toml", weight = 2.0 }]
+epochs = 3
+learning_rate = 0.01
+hidden = 0.1
+transfer = { count = 800 }
+[qat]
+bits = 4
+epochs = 2
+[quantize]
+bits = { embedding = 4 }
+[export]
+lengths = [16, 64]
+targets = ["litert"]
+numerics = { litert = ["int8"] }
+[gates]
+min_accuracy = 0.3
+"""
+TEACHER = """
+name = "teacher"
+task = "urgency"
+[data]
+count = 1500
+[tokenizer]
+kind = "hashed_ngrams"
+buckets = 4000
+[model]
+family = "ngram_hybrid"
+[train]
+epochs = 4
+[export]
+lengths = [16, 64]
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("distilled")
+    (made / "student.toml").write_text(STUDENT, encoding="utf-8")
+    (made / "teacher.toml").write_text(TEACHER, encoding="utf-8")
+    return made
+
+
+@pytest.fixture(scope="module")
+def ablated(folder: Path) -> Run:
+    done = edgewright(
+        *("run", folder / "student.toml", "--ablate", "--effort", "rapid", "--json"),
+        *("--out", folder / "out", "--build", folder / "build"),
+    )
+    assert done.stdout, done.stderr[-3000:]
+    return Run(folder / "out", folder / "build", done.json(), done)
+
+
+def plan_of(folder: Path, *options: str) -> dict[str, dict[str, Any]]:
+    recipe, build = folder / "student.toml", folder / "build"
+    done = edgewright("run", recipe, "--plan", "--effort", "rapid", "--build", build, "--json", *options)
+    assert done.code == 0, done.stderr
+    return {step["stage"]: step for step in done.json()}
+
+
+def test_a_run_shows_each_steps_artifact_and_compares_models_in_pairs(ablated: Run) -> None:
+    steps = ablated.record["steps"]
+    assert [(one["step"], one["target"]) for one in steps] == [(s, "litert") for s in ("train", "distill", "qat")]
+    assert all(one["size_bytes"] > 0 and one["p50_ms"]["value"] > 0 for one in steps)
+    pairs = {one["against"]: one for one in ablated.record["paired"]}
+    assert set(pairs) == {"train", "distill", "teacher"}
+    for one in pairs.values():
+        assert one["model"] == "qat"
+        assert one["difference"]["value"] == pytest.approx(one["accuracy"] - one["accuracy_against"])
+        assert one["difference"]["low"] <= one["difference"]["value"] <= one["difference"]["high"]
+
+
+def test_the_reports_show_the_steps(ablated: Run) -> None:
+    markdown = (ablated.out / "report.md").read_text(encoding="utf-8")
+    page = (ablated.out / "report.html").read_text(encoding="utf-8")
+    assert "By step (`--ablate`)" in markdown and "| distill | litert |" in markdown
+    assert "What each step gave" in page and "Paired on the test rows" in page
+
+
+def test_teachers_answer_in_float16_and_leave_no_text(ablated: Run) -> None:
+    for name in ("tfidf", "teacher"):
+        (answers,) = ablated.build.glob(f"teach-{name}-*")
+        described = read_json(answers / "answers.json")
+        with np.load(answers / "answers.npz", allow_pickle=False) as arrays:
+            assert arrays["logits"].dtype == np.float16
+            assert len(arrays["logits"]) == described["training"] + described["transfer"]
+            assert ("pooled" in arrays) == (name == "teacher")
+        assert described["transfer"] == 800 and described["validation"] > 0.3
+        assert {path.name for path in answers.iterdir()} == {"answers.npz", "answers.json"}
+
+
+def test_a_second_run_reuses_everything_and_a_teacher_that_another_run_trained(ablated: Run, folder: Path) -> None:
+    again = plan_of(folder, "--ablate")
+    assert all(step["cached"] for step in again.values())
+    assert "teacher/train-seed0" in again
+    alone = edgewright(
+        *("run", folder / "teacher.toml", "--plan", "--effort", "rapid", "--json", "--build", folder / "build")
+    ).json()
+    assert {step["stage"]: step["cached"] for step in alone}["train-seed0"], "the teacher's own run finds its model"
+
+
+def test_a_fresh_student_needs_no_plain_training_and_no_teacher_once_it_has_answered(
+    ablated: Run, folder: Path
+) -> None:
+    assert "train-seed0" not in plan_of(folder)
+    recipe = folder / "student.toml"
+    recipe.write_text(STUDENT.replace("hidden = 0.1", "hidden = 0.2"), encoding="utf-8")
+    try:
+        changed = plan_of(folder)
+    finally:
+        recipe.write_text(STUDENT, encoding="utf-8")
+    assert not changed["distill-seed0"]["cached"] and changed["distill-seed0"]["reason"] == "changed: setting distill"
+    assert changed["teach-teacher"]["cached"] and changed["teach-tfidf"]["cached"]
+
+
+def test_the_bundle_says_which_layers_have_other_bits(ablated: Run) -> None:
+    manifest = json.loads((ablated.bundle / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["quantization"] == {"bits": {"embedding": 4}, "embedding_scales": "table"}
+
+
+def test_answers_of_other_texts_are_not_taken(ablated: Run, folder: Path, tmp_path: Path) -> None:
+    build = tmp_path / "build"
+    shutil.copytree(folder / "build", build)
+    for answers in build.glob("teach-tfidf-*/answers.json"):
+        answers.write_text(json.dumps(read_json(answers) | {"texts": "0" * 64}), encoding="utf-8")
+    shutil.rmtree(next(iter(build.glob("distill-seed0-*"))))
+    prepared = runs.prepare(recipes.read(folder / "student.toml"), "rapid", build, Reporter(quiet=True))
+    with pytest.raises(DamagedFileError, match="answers are of other texts"):
+        prepared.plan.graph.run(only={"distill-seed0"})
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        (('"tfidf", {', '"nobody", {'), ("distill.teachers", "no recipe 'nobody'", "tfidf")),
+        (("teacher.toml", "student.toml"), ("taught by itself",)),
+        (("teacher.toml", "intent"), ("learns the task 'clinc150', not 'urgency'",)),
+        (("hidden = 0.1", "hiden = 0.1"), ("[distill]", "unknown key 'hiden'", "did you mean 'hidden'")),
+        (("hidden = 0.1", "attention = 1.0"), ("attention", "encoder")),
+        (("bits = 4\nepochs = 2", "bits = 3"), ("qat.bits", "3")),
+        (("bits = { embedding = 4 }", "bits = { embeding = 4 }"), ("embeding", "did you mean 'embedding'")),
+    ],
+)
+def test_wrong_steps_are_refused_before_any_work(
+    change: tuple[str, str], words: tuple[str, ...], folder: Path, tmp_path: Path
+) -> None:
+    assert change[0] in STUDENT
+    (tmp_path / "student.toml").write_text(STUDENT.replace(*change), encoding="utf-8")
+    (tmp_path / "teacher.toml").write_text(TEACHER, encoding="utf-8")
+    with pytest.raises(UsageError) as said:
+        runs.prepare(recipes.read(tmp_path / "student.toml"), "rapid", tmp_path / "build", Reporter(quiet=True))
+    assert all(word in str(said.value) for word in ("student.toml", *words)) and "\n" not in str(said.value)
+    assert not (tmp_path / "build").exists()
+
+
+def test_steps_that_a_kind_of_task_does_not_have_are_refused() -> None:
+    found = recipes.read(recipes.find("entities"))
+    with pytest.raises(UsageError, match="is for tasks of kind single_label, not 'tags'"):
+        runs.prepare(replace(found, distill={"teachers": ["tfidf"]}), "rapid", Path("nowhere"), Reporter(quiet=True))
