@@ -34,19 +34,20 @@ class RowAt(nn.Module):
 
 
 class SelfAttention(nn.Module):
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, heads: int, head_width: int | None = None) -> None:
         super().__init__()
-        assert width % heads == 0, "the width must be a multiple of the heads"
+        assert head_width is not None or width % heads == 0, "the width must be a multiple of the heads"
         self.heads = heads
-        self.query = nn.Linear(width, width)
-        self.key = nn.Linear(width, width)
-        self.value = nn.Linear(width, width)
-        self.output = nn.Linear(width, width)
+        inner = heads * (head_width or width // heads)
+        self.query = nn.Linear(width, inner)
+        self.key = nn.Linear(width, inner)
+        self.value = nn.Linear(width, inner)
+        self.output = nn.Linear(inner, width)
         for layer in (self.query, self.key, self.value):
             nn.init.xavier_uniform_(layer.weight)
             nn.init.zeros_(layer.bias)
         with torch.no_grad():
-            self.query.weight.mul_((width // heads) ** -0.5)
+            self.query.weight.mul_((inner // heads) ** -0.5)
 
     def forward(self, x: Tensor, allowed: Tensor) -> Tensor:
         """What each position takes from the others.

@@ -22,6 +22,7 @@ class EncoderConfig:
     width: int = 128
     layers: int = 2
     heads: int = 4
+    head_width: int | None = None  # None: width / heads; pruning leaves heads that are wider or narrower
     feedforward: int = 256
     positions: int = 128  # the most tokens
     norm_first: bool = True  # False: BERT's order, with a norm behind the embedding and none at the end
@@ -81,7 +82,7 @@ class EncoderLayer(nn.Module):
         # a norm that only linear layers read needs no scale and shift: theirs do the same (and a converter that folds
         # them would leave weights in the file that are nobody's)
         affine = not config.norm_first
-        self.attention = SelfAttention(config.width, config.heads)
+        self.attention = SelfAttention(config.width, config.heads, config.head_width)
         self.attention_norm = nn.LayerNorm(config.width, config.norm_epsilon, elementwise_affine=affine)
         self.up = nn.Linear(config.width, config.feedforward)
         self.down = nn.Linear(config.feedforward, config.width)

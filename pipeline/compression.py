@@ -11,12 +11,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from edgewright.compress import vocabulary
 from edgewright.compress.distill import DistillConfig, distill
+from edgewright.compress.hidden import watch_attention
 from edgewright.compress.prune import PruneConfig, prune, smaller
 from edgewright.compress.qat import QatConfig, to_grid
+from edgewright.compress.quantize import layers
 from edgewright.compress.sparsify import sparsify
 from edgewright.data import tokenizer as tokenizers
 from edgewright.data.dataset import batch_count, encode
@@ -29,7 +32,7 @@ from edgewright.models import MODELS, checkpoint, pretrained
 from edgewright.pipeline import examples, teach
 from edgewright.pipeline.cells import precision_of
 from edgewright.pipeline.progress import Reporter
-from edgewright.pipeline.recipe import Recipe, refuse_unknown, validated
+from edgewright.pipeline.recipe import QuantizeTable, Recipe, refuse_unknown, validated
 from edgewright.pipeline.tables import (
     build_model,
     build_tokenizer,
@@ -78,10 +81,35 @@ def check(recipe: Recipe, task: Task) -> None:
         if task.kind not in KINDS[name]:
             kinds = " or ".join(KINDS[name])
             raise UsageError(f"{recipe.path}: [{name}]: is for tasks of kind {kinds}, not '{task.kind}'; remove it")
-    distill_config(recipe)
+    config = distill_config(recipe)
     qat_config(recipe)
+    if config is not None or recipe.quantize != QuantizeTable():
+        _check_layers(recipe, config)
     if recipe.prune:
         _check_prune(recipe)
+
+
+def _check_layers(recipe: Recipe, config: DistillConfig | None) -> None:
+    """That the model has the layers which [quantize] and [distill] name, and the teachers what the student matches."""
+    family = MODELS[family_of(recipe)]
+    with torch.device("meta"):  # no memory, no time
+        model = family.module(validated(family.config, settings(recipe), recipe.path, "model"))
+    try:
+        layers(model, "dynamic_wi4_afp32", precision_of(recipe))
+    except UsageError as error:
+        raise UsageError(f"{recipe.path}: [quantize]: {error}") from error
+    if config is None:
+        return
+    taught_by = [one.name for one in config.teachers if one.name != teach.TFIDF]
+    if (config.hidden or config.attention) and not taught_by:
+        raise UsageError(
+            f"{recipe.path}: [distill]: hidden and attention are matched with a teacher that is a recipe; name one"
+        )
+    if config.attention:
+        try:
+            watch_attention(model, {})
+        except UsageError as error:
+            raise UsageError(f"{recipe.path}: {error}") from error
 
 
 def distill_config(recipe: Recipe, seed: int = 0) -> DistillConfig | None:

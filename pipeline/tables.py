@@ -133,7 +133,7 @@ def family_of(recipe: Recipe) -> str:
     if name not in MODELS:
         raise UsageError(f"{recipe.path}: [model]: family must be one of {', '.join(MODELS)}, not {name!r}")
     family = MODELS[name]
-    given = _settings(recipe)
+    given = settings(recipe)
     _refuse(given, DERIVED, recipe, "[model]", "the tokenizer and the labels")
     if pretrained_folder(recipe) is not None:
         given_by_files = [field.name for field in fields(family.config) if field.name not in FREE]
@@ -156,7 +156,7 @@ def family_of(recipe: Recipe) -> str:
 def build_model(recipe: Recipe, tokenizer: Tokenizer, classes: int, seed: int) -> nn.Module:
     """A model of the recipe's family, with fresh weights or pretrained ones; the same for the same seed."""
     family = MODELS[family_of(recipe)]
-    given = _settings(recipe)
+    given = settings(recipe)
     if (folder := pretrained_folder(recipe)) is not None:
         torch.manual_seed(seed)  # decides the head
         return pretrained.encoder(folder, classes, **given)
@@ -218,7 +218,7 @@ def check(recipe: Recipe) -> None:
 
 def _check_model(recipe: Recipe) -> None:
     family = MODELS[family_of(recipe)]
-    config = validated(family.config, _settings(recipe), recipe.path, "model")
+    config = validated(family.config, settings(recipe), recipe.path, "model")
     if (folder := pretrained_folder(recipe)) is not None:
         config = pretrained.config(folder)
     if isinstance(config, EncoderConfig) and recipe.export.lengths[-1] > config.positions:
@@ -237,7 +237,7 @@ def _check_model(recipe: Recipe) -> None:
         raise UsageError(f"{recipe.path}: {error}") from error
 
 
-def _settings(recipe: Recipe) -> dict[str, Any]:
+def settings(recipe: Recipe) -> dict[str, Any]:
     """The [model] table's fields of the family's config."""
     return {key: value for key, value in recipe.model.items() if key not in ("family", "pretrained")}
 

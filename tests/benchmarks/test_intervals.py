@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from edgewright.benchmarks.intervals import GRID, median_ms, percentiles_ms
+from edgewright.benchmarks.intervals import GRID, median_ms, paired, percentiles_ms
+from edgewright.benchmarks.record import Interval
 
 
 def _blocks(seed: int, shifts: np.ndarray, calls: int = 200) -> list[np.ndarray]:
@@ -50,3 +51,19 @@ def test_the_median_of_one_run_has_no_bounds() -> None:
     assert median_ms([2_000_000]).low is None
     three = median_ms([3_000_000, 1_000_000, 2_000_000])
     assert (three.value, three.low, three.high) == (2, 1, 3)
+
+
+def test_a_paired_difference_is_narrower_than_two_apart() -> None:
+    random = np.random.default_rng(0)
+    other = random.random(2000) < 0.9
+    better = other | (random.random(2000) < 0.1)  # right wherever the other is, and on a tenth of the rest
+    found = paired(better, other)
+    assert found.value == pytest.approx(better.mean() - other.mean())
+    assert found.low is not None and found.high is not None and 0 < found.low < found.value < found.high
+    assert found.high - found.low < 0.5 * 4 * np.sqrt(0.9 * 0.1 / 2000 * 2)
+
+
+def test_equal_models_differ_by_nothing_and_seeds_count_as_shares() -> None:
+    rows = np.array([1.0, 0.5, 0.0, 1.0])
+    assert paired(rows, rows) == Interval(0.0, 0.0, 0.0)
+    assert paired(rows, np.zeros(4)).value == 0.625
