@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from edgewright.benchmarks.agreement import Agreement
 from edgewright.errors import DamagedFileError
 
 SCHEMA = 1
@@ -158,6 +159,24 @@ class Paired:
 
 
 @dataclass(frozen=True)
+class OneModel:
+    """The files of one quantized model beside each other (`edgewright compare-weights` says it layer by layer).
+
+    integers: of all weights that are compared. differing_integers: those that are not the grid's in some file.
+    unequal: the weights of which some file has other integers or scales, or keeps floats. agreement: of the labels on
+    the test rows, with the rows on which they differ.
+    """
+
+    bits: int
+    files: tuple[str, ...]
+    weights: int
+    integers: int
+    differing_integers: int
+    unequal: tuple[str, ...]
+    agreement: Agreement
+
+
+@dataclass(frozen=True)
 class DataSet:
     """Where the rows came from. `generated` data says nothing about real text, and every report says so."""
 
@@ -223,6 +242,7 @@ class RunRecord:
     kind: str = "single_label"  # of the task
     steps: tuple[StepResult, ...] = ()  # of the recipe, in order; only with --ablate
     paired: tuple[Paired, ...] = ()
+    one_model: tuple[OneModel, ...] = ()  # at 8 bits, and at 4
     hurts: tuple[str, ...] = ()  # what made an artifact worse than what it came from, a line each
     schema: Annotated[int, Field(ge=SCHEMA, le=SCHEMA)] = SCHEMA
 

@@ -68,10 +68,12 @@ SUPPORT: dict[tuple[Numerics, Target], Support] = {
     ("weight_only_wi4_afp16", "litert"): _no("weights are unpacked at every call: 2 to 15 times slower"),
     ("weight_only_wi4_afp16", "coreml"): _yes("iOS 18; blocks of 32"),
     ("weight_only_wi4_afp16", "onnx"): _no(_CORE_ML_ONLY),
-    ("dynamic_wi4_afp32", "executorch"): _yes("8da4w linear layers in blocks of 32, 8-bit embedding"),
-    ("dynamic_wi4_afp32", "litert"): _no("int4 convolutions have no fast kernel: slower than int8"),
+    ("dynamic_wi4_afp32", "executorch"): _yes("8da4w linear layers in blocks of 32; convolutions are int8"),
+    ("dynamic_wi4_afp32", "litert"): _yes("linear layers in blocks of 32; convolutions are int8"),
     ("dynamic_wi4_afp32", "coreml"): _no(_NEEDS_MAC),
-    ("dynamic_wi4_afp32", "onnx"): _yes("MatMulNBits, an ONNX Runtime operator; blocks of 32"),
+    ("dynamic_wi4_afp32", "onnx"): _yes(
+        "MatMulNBits, an ONNX Runtime operator, in blocks of 32; convolutions are int8"
+    ),
 }
 
 # What a recipe means by "int8" for each target.

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.fx import Graph, GraphModule, Node
-from torch.nn import functional as F
 
 from edgewright.compress.quantize import GridWeight
+from edgewright.export.executorch_embedding import IntegerEmbedding
 from edgewright.export.executorch_layers import LSTMOfProducts, Norm, RowLookup
 from edgewright.models.attention import RowAt
 from edgewright.models.lstm import LSTM
@@ -66,24 +66,6 @@ class ConvolutionAsLinear(nn.Module):
             and convolution.padding_mode == "zeros"
             and (convolution.padding != "same" or reach % 2 == 0)
         )
-
-
-class IntegerEmbedding(nn.Module):
-    """An embedding that looks up int8 rows and scales what it found: one scale a table, and no float copy of it.
-
-    ExecuTorch's own embedding_byte needs a scale a row (4 bytes more a row) and int64 ids.
-    """
-
-    def __init__(self, grid: GridWeight) -> None:
-        super().__init__()
-        assert grid.scales.ndim == 0, "an embedding has one scale a table"
-        self.integers: Tensor
-        self.register_buffer("integers", torch.from_numpy(grid.integers))
-        self.scale = float(grid.scales)
-
-    def forward(self, ids: Tensor) -> Tensor:
-        rows = F.embedding(ids, self.integers)
-        return torch.ops.quantized_decomposed.dequantize_per_tensor.default(rows, self.scale, 0, -128, 127, torch.int8)
 
 
 def lowerable(module: nn.Module, weights: Mapping[str, GridWeight]) -> nn.Module:

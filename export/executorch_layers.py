@@ -26,7 +26,7 @@ class LSTMOfProducts(nn.Module):
         """`grids`: of the recurrent weights, by the suffix of the direction; empty for float32."""
         super().__init__()
         self.suffixes = lstm.directions()
-        self.bits = next(iter(grids.values())).bits if grids else 32
+        self.quantized = bool(grids)
         for suffix in self.suffixes:
             first, second = lstm.get_submodule(f"input{suffix}"), lstm.get_submodule(f"recurrent{suffix}")
             assert isinstance(first, nn.Linear) and isinstance(second, nn.Linear)
@@ -43,12 +43,12 @@ class LSTMOfProducts(nn.Module):
             shut = ((1.0 - real) * FORBIDDEN).unsqueeze(2)
             sums = [of_direction + shut for of_direction in sums]
         recurrent = [self.get_submodule(f"recurrent{suffix}") for suffix in self.suffixes]
-        scales = [getattr(self, f"scales{suffix}") for suffix in self.suffixes] if self.bits < 32 else []
+        scales = [getattr(self, f"scales{suffix}") for suffix in self.suffixes] if self.quantized else []
         weights = [
-            getattr(self, f"integers{suffix}") if self.bits < 32 else layer.weight
+            getattr(self, f"integers{suffix}") if self.quantized else layer.weight
             for suffix, layer in zip(self.suffixes, recurrent, strict=True)
         ]
-        return executorch_lstm.lstm(sums, weights, [layer.bias for layer in recurrent], scales, self.bits)
+        return executorch_lstm.lstm(sums, weights, [layer.bias for layer in recurrent], scales)
 
     def step(self, x: Tensor, state: State) -> State:
         """One position of the forward direction, see LSTM.step. One sigmoid over all gates saves a slice."""

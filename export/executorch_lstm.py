@@ -37,7 +37,7 @@ CONCATENATIONS = {
 
 @torch.library.custom_op("edgewright::lstm", mutates_args=())
 def lstm(
-    sums: Sequence[Tensor], weights: Sequence[Tensor], biases: Sequence[Tensor], scales: Sequence[Tensor], bits: int
+    sums: Sequence[Tensor], weights: Sequence[Tensor], biases: Sequence[Tensor], scales: Sequence[Tensor]
 ) -> Tensor:
     """All outputs of an LSTM layer from a state of zeros, given what the inputs add to its gates.
 
@@ -45,8 +45,7 @@ def lstm(
         sums: for each direction (B, T, 4 H) float32, in the order of the positions; gates as in models/lstm.py.
         weights: for each direction (4 H, H) recurrent weights, float32, or int8 with `scales`.
         biases: for each direction (4 H,) float32, added from the second position of the direction on.
-        scales: for each direction (4 H,) or, with 4 bits, (4 H, blocks); none for float32.
-        bits: of a weight: 32, 8 or 4.
+        scales: for each direction (4 H,) of 8 bits or (4 H, blocks) of 4; none for float32.
 
     Returns:
         (B, T, N H) float32.
@@ -67,9 +66,7 @@ def lstm(
 
 
 @lstm.register_fake
-def _(
-    sums: Sequence[Tensor], weights: Sequence[Tensor], biases: Sequence[Tensor], scales: Sequence[Tensor], bits: int
-) -> Tensor:
+def _(sums: Sequence[Tensor], weights: Sequence[Tensor], biases: Sequence[Tensor], scales: Sequence[Tensor]) -> Tensor:
     batch, length, gates = sums[0].shape
     return sums[0].new_empty(batch, length, len(sums) * gates // 4)
 
@@ -98,7 +95,7 @@ class LSTMVisitor(NodeVisitor):  # type: ignore[misc]  # executorch has no types
     def define_node(
         self, node: Node, xnn_graph: schema.XNNGraph, vals_to_ids: dict[Node, int], debug_handle: int
     ) -> None:
-        sums, weights, biases, scales, bits = _arguments(node)
+        sums, weights, biases, scales = _arguments(node)
         for tensor in (*sums, node):
             self.define_tensor(tensor, xnn_graph, vals_to_ids)
         graph = _Graph(xnn_graph, self._named_data_store, debug_handle)
@@ -107,7 +104,7 @@ class LSTMVisitor(NodeVisitor):  # type: ignore[misc]  # executorch has no types
             for kind in (weights, biases, scales)
         ]
         products = [
-            _Product(graph, weight, bias, scale, bits)
+            _Product(graph, weight, bias, scale)
             for weight, bias, scale in zip(*constants[:2], constants[2] or [None] * len(sums), strict=True)
         ]
         batch, length, gates = sums[0].meta["val"].shape
@@ -119,7 +116,7 @@ def _arguments(node: Node) -> Any:  # of a known operator, whose types are known
 
 
 def _constants(node: Node) -> list[Node]:
-    _, weights, biases, scales, _ = _arguments(node)
+    _, weights, biases, scales = _arguments(node)
     return [*weights, *biases, *scales]
 
 
@@ -162,7 +159,7 @@ def _unroll(
 class _Product:
     """h times the recurrent weights of a direction, plus its bias."""
 
-    def __init__(self, graph: "_Graph", weight: Tensor, bias: Tensor, scale: Tensor | None, bits: int) -> None:
+    def __init__(self, graph: "_Graph", weight: Tensor, bias: Tensor, scale: Tensor | None) -> None:
         self.graph = graph
         self.gates = weight.shape[0]
         self.quantized = scale is not None
@@ -171,7 +168,7 @@ class _Product:
         shape = list(weight.shape)
         if scale is None:
             self.weight = graph.constant(weight, shape)
-        elif bits == 8:
+        elif scale.ndim == 1:  # 8 bits; those of 4 have blocks
             quantization = schema.PerChannelQuant([], 0, graph.data(scale, "scale_"), scale.numel())
             self.weight = graph.constant(weight, shape, schema.XNNDatatype.xnn_datatype_qcint8, quantization)
         else:

@@ -20,6 +20,7 @@ from executorch.exir.schema import DelegateCall, ExecutionPlan, KernelCall
 
 from edgewright.compress.quantize import GridWeight, QuantizedModel
 from edgewright.errors import ExportError
+from edgewright.export import nibbles
 from edgewright.export.executorch_graph import as_stored
 
 # XNNDatatype to the type of an element; the rest are activations
@@ -73,14 +74,19 @@ def read(path: Path) -> Stored:
         for delegate in delegates:
             weights += [StoredWeight(plan.name, *weight) for weight in delegate.weights()]
             sizes |= delegate.sizes
-        scales = _scales_of_lookups(plan, delegates)
+        constants: dict[int, tuple[str, np.ndarray]] = {}  # by the value's place: type, numbers
         for index, value in enumerate(plan.values):
             tensor = value.val
             buffer = getattr(tensor, "data_buffer_idx", 0)
             if buffer and tensor.allocation_info is None:
                 kind, raw = PROGRAM_TYPES[tensor.scalar_type.name], bytes(file.program.constant_buffer[buffer].storage)
-                weights.append(StoredWeight(plan.name, kind, _array(raw, kind, tensor.sizes), scales.get(index)))
+                constants[index] = kind, _array(raw, kind, tensor.sizes)
                 sizes[buffer] = (kind, len(raw))
+        tables = _tables(plan, delegates, constants)
+        for index, constant in constants.items():
+            weights.append(tables.get(index) or StoredWeight(plan.name, *constant, None))
+            if index in tables:
+                sizes[plan.values[index].val.data_buffer_idx] = (tables[index].type, constant[1].nbytes)
     bytes_by_type: dict[str, int] = {}
     for kind, size in sizes.values():
         bytes_by_type[kind] = bytes_by_type.get(kind, 0) + size
@@ -132,21 +138,41 @@ def _same_scales(weight: StoredWeight, grid: GridWeight, integers: np.ndarray) -
     return np.array_equal(weight.scales.reshape(-1)[used], grid.scales.reshape(-1)[used])
 
 
-def _scales_of_lookups(plan: ExecutionPlan, delegates: "list[_Delegate]") -> dict[int, np.ndarray]:
-    """The scale of each int8 table, by its value in the plan: that by which a delegate scales the rows looked up."""
+def _tables(
+    plan: ExecutionPlan, delegates: "list[_Delegate]", constants: dict[int, tuple[str, np.ndarray]]
+) -> dict[int, StoredWeight]:
+    """The tables of embeddings, as executorch_embedding.py writes them, by their value in the plan.
+
+    A table's scale is that by which a delegate scales the rows looked up; where it has a scale a row, these are a table
+    that is looked up with the same ids, and the delegate's scale is 1.
+    """
     calls = [instruction.instr_args for chain in plan.chains for instruction in chain.instructions]
-    of_value = {
-        call.args[place]: scale
+    scaled = {
+        call.args[place]: found
         for call in calls
         if isinstance(call, DelegateCall)
-        for place, scale in delegates[call.delegate_index].input_scales().items()
+        for place, found in delegates[call.delegate_index].input_scales().items()
     }
-    return {
-        call.args[0]: of_value[call.args[-1]]
+    lookups = [
+        call.args
         for call in calls
         if isinstance(call, KernelCall) and plan.operators[call.op_index].name == "aten::embedding"
-        if call.args[-1] in of_value
-    }
+        if call.args[0] in constants
+    ]
+    tables = {}
+    for table, ids, *_, rows in lookups:
+        if rows not in scaled:
+            continue
+        scales, zero = scaled[rows]
+        integers, kind = constants[table][1], INT8
+        if zero == -nibbles.SHIFT:
+            integers, kind = nibbles.unpacked(integers), INT4
+        of_rows = [constants[other][1] for other, same, *_ in lookups if same == ids and constants[other][0] == FLOAT32]
+        for found in of_rows:
+            if found.shape == (len(integers), 1):
+                scales = found[:, 0]
+        tables[table] = StoredWeight(plan.name, kind, integers, scales)
+    return tables
 
 
 class _Delegate:
@@ -178,13 +204,14 @@ class _Delegate:
             self.sizes[key] = (kind, len(raw))
             yield kind, _array(raw, kind, shape), self._scales(value, shape[0]) if quantized else None
 
-    def input_scales(self) -> dict[int, np.ndarray]:
-        """The scale of each int8 input, by its place among the delegate's arguments."""
-        scales = {}
+    def input_scales(self) -> dict[int, tuple[np.ndarray, int]]:
+        """Scale and zero point of each int8 input, by its place among the delegate's arguments."""
+        found = {}
         for value, quantized in zip(self._values, self._quantized, strict=True):
             if quantized and value.table(0).number(5, "<I") & 1:  # XNNTensorValue.flags: an external input
-                scales[value.table(0).number(4, "<I")] = self._scales(value, 0)
-        return scales
+                zero = value.table(2).number(1, "<i")  # XNNPerTensorQuant.zero_point
+                found[value.table(0).number(4, "<I")] = self._scales(value, 0), zero
+        return found
 
     def _scales(self, value: "_Table", rows: int) -> np.ndarray:
         kind, parameters = value.number(1, "<B"), value.table(2)

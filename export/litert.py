@@ -7,9 +7,10 @@ LiteRT has no dynamic shapes, hence the signatures; they share their weights. LS
 import contextlib
 import json
 import logging
+import re
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,11 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 from torch import nn
 
-from edgewright.compress.numerics import SUPPORT, Numerics
-from edgewright.compress.quantize import QuantizedModel
+from edgewright.compress.numerics import SUPPORT
+from edgewright.compress.quantize import GridWeight, QuantizedModel
 from edgewright.data.files import write_atomically
 from edgewright.errors import ExportError
-from edgewright.export import litert_file, litert_lstm, litert_norms, litert_weights
+from edgewright.export import litert_embeddings, litert_file, litert_lstm, litert_norms, litert_weights
 from edgewright.export.artifact import Artifact, Metadata, describe
 from edgewright.export.litert_lstm import StandIn
 from edgewright.export.tracing import OneMethod, example_inputs, refusal, used_parameters
@@ -66,9 +67,9 @@ def export(
         with _silence():
             _convert(litert_norms.keep_apart(unrolled(model.module, form)), methods, scratch)
             if model.numerics != "fp32":
-                _quantize(scratch, model.numerics, methods, data)
+                _quantize(scratch, model, methods, data)
         file = litert_file.read(scratch)
-        litert_file.look_up_integers(file)
+        litert_embeddings.look_up_integers(file, _tables(model))
         litert_file.share_buffers(file)
         layers = litert_weights.layers(file, model, used)
         if form is StandIn:
@@ -107,14 +108,25 @@ def _convert(module: nn.Module, methods: Sequence[Method], path: Path) -> None:
         raise refusal("litert-torch", error, module, methods[0]) from error
 
 
-def _quantize(path: Path, numerics: Numerics, methods: Sequence[Method], data: CalibrationData) -> None:
+def _tables(model: QuantizedModel) -> dict[bytes, GridWeight]:
+    """The grids of the embeddings that the quantizer leaves float, by their float values."""
+    return {
+        model.module.get_parameter(name).detach().numpy().tobytes(): grid
+        for name, grid in model.weights.items()
+        if isinstance(model.module.get_submodule(name.removesuffix(".weight")), nn.Embedding)
+        if litert_embeddings.by_itself(grid)
+    }
+
+
+def _quantize(path: Path, model: QuantizedModel, methods: Sequence[Method], data: CalibrationData) -> None:
     """Store the weights of the float file at `path` as the numerics say, in place."""
-    worker = quantizer.Quantizer(path.read_bytes(), _recipe(numerics, methods).get_quantization_recipe())
-    ranges = _ranges(worker, path, data) if numerics == "static_wi8_ai8" else None
+    worker = quantizer.Quantizer(path.read_bytes(), _recipe(path, model, methods).get_quantization_recipe())
+    ranges = _ranges(worker, path, data) if model.numerics == "static_wi8_ai8" else None
     path.write_bytes(worker.quantize(ranges, enable_progress_report=False).quantized_model)
 
 
-def _recipe(numerics: Numerics, methods: Sequence[Method]) -> RecipeManager:
+def _recipe(path: Path, model: QuantizedModel, methods: Sequence[Method]) -> RecipeManager:
+    numerics = model.numerics
     operator, granularity = qtyping.TFLOperationName, qtyping.QuantGranularity
     recipe = RecipeManager()
     if numerics == "fp16":
@@ -128,9 +140,36 @@ def _recipe(numerics: Numerics, methods: Sequence[Method]) -> RecipeManager:
         recipe.add_dynamic_config(".*", heavy, 8, granularity=granularity.CHANNELWISE)
         if numerics == "static_wi8_ai8":
             recipe.add_static_config(f"^(?!({'|'.join(results)})\\b)", heavy, 8, 8)
-    # a scale a row would cost 12 bytes a row in each signature
     recipe.add_dynamic_config(".*", operator.EMBEDDING_LOOKUP, 8, granularity=granularity.TENSORWISE)
+    file = litert_file.read(path)
+    four_bits = {
+        model.module.get_parameter(name).detach().numpy().tobytes()
+        for name, grid in model.weights.items()
+        if grid.bits == 4
+    }
+    if numerics == "dynamic_wi4_afp32" and (scopes := _scopes(file, "FULLY_CONNECTED", four_bits)):
+        recipe.add_dynamic_config(scopes, operator.FULLY_CONNECTED, 4, granularity=granularity.BLOCKWISE_32)
+    if scopes := _scopes(file, "EMBEDDING_LOOKUP", _tables(model)):
+        recipe.add_quantization_config(
+            scopes, operator.EMBEDDING_LOOKUP, algorithm_key=algorithm_manager.AlgorithmName.NO_QUANTIZE
+        )
     return recipe
+
+
+def _scopes(file: Any, operator_name: str, weights: Container[bytes]) -> str:
+    """A pattern for the operators of that name which read one of these weights; "" if there are none.
+
+    The quantizer knows an operator by the names of what it writes, a semicolon behind each.
+    """
+    names = [
+        graph.tensors[operator.outputs[0]].name.decode()
+        for graph in file.subgraphs
+        for operator in graph.operators
+        if litert_file.operator_name(file, operator) == operator_name
+        if (held := file.buffers[graph.tensors[operator.inputs[1]].buffer].data) is not None
+        if bytes(held) in weights
+    ]
+    return f"^({'|'.join(map(re.escape, names))});" if names else ""
 
 
 def _calibration_data(methods: Sequence[Method], calibration: Sequence[tuple[np.ndarray, ...]]) -> CalibrationData:
@@ -197,11 +236,12 @@ def _inspected(
     with quiet_stderr():
         _check_outputs(load(path), methods)
         file = litert_file.read(path)
-        litert_weights.layers(file, model, used)
+        layers = litert_weights.layers(file, model, used)
         delegated, left_over = _delegation(file)
     weight_bytes = Counter[str]()
     for constant in litert_file.constants(file):
-        weight_bytes[str(constant.values.dtype)] += constant.values.nbytes
+        halves = layers.get(constant.buffer, "").endswith(litert_embeddings.NIBBLES)
+        weight_bytes["int4" if halves else constant.kind] += constant.size_bytes
     return {"delegated": delegated, "left_over": left_over, "weight_bytes": dict(weight_bytes)}
 
 

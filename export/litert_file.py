@@ -18,6 +18,7 @@ NUMPY = {
     schema.TensorType.FLOAT32: np.float32,
     schema.TensorType.FLOAT16: np.float16,
     schema.TensorType.INT8: np.int8,
+    schema.TensorType.INT4: np.int8,  # two in a byte
     schema.TensorType.INT32: np.int32,
     schema.TensorType.INT64: np.int64,
     schema.TensorType.BOOL: np.bool_,
@@ -28,11 +29,17 @@ OPERATOR_NAMES = {code: name for name, code in vars(schema.BuiltinOperator).item
 
 @dataclass(frozen=True)
 class Constant:
-    """A constant tensor: its values, and the scales of its rows (empty for floats)."""
+    """A constant tensor.
+
+    values: of integers of 4 bits int8; scales: (), of its rows, or (rows, blocks); empty for floats. kind: the type of
+    an element as it is stored, "int4".
+    """
 
     buffer: int
     values: np.ndarray
     scales: np.ndarray
+    kind: str
+    size_bytes: int
 
 
 def read(path: Path) -> schema.ModelT:
@@ -50,14 +57,28 @@ def write(model: schema.ModelT, path: Path) -> None:
 def constants(model: schema.ModelT) -> list[Constant]:
     """The constants of the file, each buffer once however many tensors use it."""
     found: dict[int, Constant] = {}
-    for tensor in (tensor for graph in model.subgraphs for tensor in graph.tensors):
-        data = model.buffers[tensor.buffer].data
-        if data is None or tensor.type not in NUMPY:
-            continue
-        values = np.frombuffer(bytes(data), NUMPY[tensor.type]).reshape(tensor.shape)
-        scales = None if tensor.quantization is None else tensor.quantization.scale
-        found[tensor.buffer] = Constant(int(tensor.buffer), values, np.asarray([] if scales is None else scales))
+    for graph in model.subgraphs:
+        for tensor in graph.tensors:
+            data = model.buffers[tensor.buffer].data
+            if data is None or tensor.type not in NUMPY:
+                continue
+            values: np.ndarray = np.frombuffer(bytes(data), NUMPY[tensor.type])
+            kind = str(values.dtype)
+            if tensor.type == schema.TensorType.INT4:  # two's complement, the first of a pair in the low half
+                values, kind = np.stack([values << 4 >> 4, values >> 4], axis=1), "int4"
+            scales = _scales(model, graph, tensor)
+            found[tensor.buffer] = Constant(int(tensor.buffer), values.reshape(tensor.shape), scales, kind, len(data))
     return list(found.values())
+
+
+def _scales(model: schema.ModelT, graph: schema.SubGraphT, tensor: schema.TensorT) -> np.ndarray:
+    quantization = tensor.quantization
+    if quantization is None:
+        return np.empty(0)
+    if quantization.details is None:
+        return np.asarray([] if quantization.scale is None else quantization.scale)
+    blocks = graph.tensors[quantization.details.scales]  # of the blocks of a row: a tensor of float16
+    return np.frombuffer(bytes(model.buffers[blocks.buffer].data), NUMPY[blocks.type]).reshape(blocks.shape)
 
 
 def operators(model: schema.ModelT, subgraph: int = 0) -> list[str]:
@@ -115,35 +136,6 @@ def only(model: schema.ModelT, signature: int) -> bytes:
     return bytes(flatbuffer_utils.convert_object_to_bytearray(alone))
 
 
-def look_up_integers(model: schema.ModelT) -> None:
-    """Turn each EMBEDDING_LOOKUP of an int8 table into GATHER and DEQUANTIZE, which gives the same numbers.
-
-    The lookup multiplies one value at a time, 1 ns each: 16 positions of 16 features of width 32 took 16 of 25 µs.
-    GATHER copies whole rows and XNNPACK takes the DEQUANTIZE.
-    """
-    for graph in model.subgraphs:
-        rewritten = []
-        for operator in graph.operators:
-            table = graph.tensors[operator.inputs[1]] if operator_name(model, operator) == "EMBEDDING_LOOKUP" else None
-            if table is None or table.type != schema.TensorType.INT8:
-                rewritten.append(operator)
-                continue
-            (ids, weights), (result,) = operator.inputs, operator.outputs
-            rows = copy.copy(graph.tensors[result])
-            rows.name += b"_int8"
-            rows.type, rows.quantization = table.type, table.quantization
-            graph.tensors.append(rows)
-            gather = schema.GatherOptionsT()
-            gather.axis = 0
-            rewritten += [
-                new_operator(model, "GATHER", [weights, ids], [len(graph.tensors) - 1], gather, version=2),
-                new_operator(
-                    model, "DEQUANTIZE", [len(graph.tensors) - 1], [result], schema.DequantizeOptionsT(), version=2
-                ),
-            ]
-        graph.operators = rewritten
-
-
 def share_buffers(model: schema.ModelT) -> None:
     """Let equal constants of all signatures use one buffer; the others shrink to nothing."""
     first: dict[bytes, int] = {}
@@ -158,7 +150,7 @@ def share_buffers(model: schema.ModelT) -> None:
 
 
 def state_versions(model: schema.ModelT) -> None:
-    """Give FULLY_CONNECTED the version that float inputs with int8 weights of one scale a row need.
+    """Give FULLY_CONNECTED the version that float inputs need with int8 weights of one scale a row, or with int4 ones.
 
     ai-edge-quantizer 0.10 leaves an older one, and TensorFlow Lite 2.14 then runs the file and answers with the bias
     alone (docs/decisions/0007-ai-edge-litert.md); told the truth, it refuses the file.
@@ -171,7 +163,7 @@ def state_versions(model: schema.ModelT) -> None:
             rows, weights = (graph.tensors[index] for index in operator.inputs[:2])
             scales = None if weights.quantization is None else weights.quantization.scale
             by_row = weights.type == schema.TensorType.INT8 and scales is not None and len(scales) > 1
-            if rows.type == schema.TensorType.FLOAT32 and by_row:
+            if rows.type == schema.TensorType.FLOAT32 and (by_row or weights.type == schema.TensorType.INT4):
                 code.version = max(code.version, PER_ROW_VERSION)
 
 

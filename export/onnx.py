@@ -17,9 +17,9 @@ from edgewright.data.files import write_atomically
 from edgewright.errors import ExportError
 from edgewright.export import onnx_integers, onnx_shapes
 from edgewright.export.artifact import Artifact, Metadata, describe
+from edgewright.export.onnx_embeddings import HALVES, ONES
 from edgewright.export.onnx_float import to_float
 from edgewright.export.onnx_graph import trace
-from edgewright.export.onnx_integers import ONES
 from edgewright.export.tracing import example_inputs
 from edgewright.models.methods import Method
 from edgewright.runtimes.onnx import SUFFIX, load, session_options
@@ -37,7 +37,6 @@ def export(
     """Write `path`, load it, run each method once, and compare the stored weights with the grid.
 
     A model whose one method is "forward" becomes a file; any other a folder with a file `<method>.onnx` for each.
-    In dynamic_wi4_afp32 linear layers are int4; embedding and convolutions are int8.
 
     Raises:
         ExportError: the exporter has no translation of an operator; a weight is stored otherwise than asked; ONNX
@@ -134,7 +133,7 @@ def _inspected(
     weight_bytes = Counter[str]()
     for tensor in (tensor for proto in protos for tensor in proto.graph.initializer):
         values = numpy_helper.to_array(tensor)
-        kind = "int4" if tensor.name.endswith(".nibbles") else str(values.dtype)
+        kind = "int4" if tensor.name.endswith((".nibbles", HALVES)) else str(values.dtype)
         weight_bytes[kind] += values.nbytes
     kernels = sum((_kernels(file, model) for file in files.values()), Counter[str]())
     return {"delegated": dict(kernels), "left_over": {}, "weight_bytes": dict(weight_bytes)}
@@ -157,8 +156,8 @@ def _kernels(path: Path, model: QuantizedModel) -> Counter[str]:
         options.optimized_model_filepath = str(Path(folder) / "optimised.onnx")
         onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         graph = onnx.load(options.optimized_model_filepath).graph
-    # the ones that add up rows of an embedding (onnx_integers._summed) are no weight
-    constants = {tensor.name for tensor in graph.initializer if not tensor.name.endswith(ONES)}
+    # the ones that add up rows of an embedding (onnx_embeddings.summed) are no weight, and neither is a single number
+    constants = {tensor.name for tensor in graph.initializer if tensor.dims and not tensor.name.endswith(ONES)}
     constants |= {
         node.output[0] for node in graph.node if node.op_type == "DequantizeLinear" and node.input[0] in constants
     }

@@ -13,13 +13,19 @@ from onnx import TensorProto, numpy_helper
 
 from edgewright.compress.quantize import GridWeight
 from edgewright.errors import ExportError
-from edgewright.export import onnx_attention, onnx_float, onnx_four_bits, onnx_products, onnx_recurrent
+from edgewright.export import (
+    onnx_attention,
+    onnx_embeddings,
+    onnx_float,
+    onnx_four_bits,
+    onnx_products,
+    onnx_recurrent,
+)
 from edgewright.export.onnx_graph import DOMAIN, MICROSOFT, Rewriter, attributes
 
 Weights = Mapping[str, GridWeight]  # by parameter name
 Ranges = Mapping[str, tuple[float, float]]  # least and greatest value of an activation, by tensor name
 END = np.iinfo(np.int64).max
-ONES = "_ones"  # end of the names of constants that only add up
 
 
 def to_dynamic(model: onnx.ModelProto, weights: Weights) -> None:
@@ -31,7 +37,7 @@ def to_dynamic(model: onnx.ModelProto, weights: Weights) -> None:
     """
     graph = Rewriter(model)
     readers = _readers(model)
-    sums: dict[str, str] = {}  # rows of embeddings that are summed before they are scaled, and their scales
+    sums: dict[str, onnx_embeddings.Rows] = {}  # rows of embeddings that are summed before they are scaled
     quantized: onnx_products.Quantized = {}
     sources = {node.output[0]: node for node in graph.take_nodes()}
     for node in graph.take_nodes():
@@ -46,15 +52,17 @@ def to_dynamic(model: onnx.ModelProto, weights: Weights) -> None:
         elif _normalizes_a_sum(graph, node, sources, readers):
             _normalized_sum(graph, node, sources[node.input[0]])
         elif node.op_type == "ReduceSum" and node.input[0] in sums:
-            _summed(graph, node, sums[node.input[0]])
+            onnx_embeddings.summed(graph, node, sums[node.input[0]])
         elif (grid := _grid_of(node, weights)) is None:
             graph.keep(node)
         elif node.op_type == "Gather":
             following = readers[node.output[0]]
-            if [reader.op_type for reader in following] == ["ReduceSum"] and _sums_rows(graph, following[0]):
-                sums[node.output[0]] = _rows(graph, node, grid, node.output[0])
+            if [reader.op_type for reader in following] == ["ReduceSum"] and onnx_embeddings.sums_rows(
+                graph, following[0]
+            ):
+                sums[node.output[0]] = onnx_embeddings.rows(graph, node, grid, node.output[0])
             else:
-                _embedding(graph, node, grid)
+                onnx_embeddings.embedding(graph, node, grid)
         else:
             _taps(graph, node, grid)
     graph.finish()
@@ -75,7 +83,7 @@ def to_static(model: onnx.ModelProto, weights: Weights, ranges: Ranges) -> None:
     for node in graph.take_nodes():
         grid = _grid_of(node, weights)
         if grid is not None and node.op_type == "Gather":
-            _embedding(graph, node, grid)
+            onnx_embeddings.embedding(graph, node, grid)
         elif grid is not None:
             _dequantized_operands(graph, node, grid, ranges)
         else:
@@ -118,8 +126,9 @@ def stored(model: onnx.ModelProto, name: str) -> GridWeight | None:
     found = {tensor.name: tensor for tensor in model.graph.initializer}
     if f"{name}.integers" in found:
         return _grid(found, name, numpy_helper.to_array(found[f"{name}.integers"]), 8)
-    if (product := onnx_products.stored(found, name)) is not None:
-        return product
+    for part in (onnx_products.stored(found, name), onnx_embeddings.stored(found, name)):
+        if part is not None:
+            return part
     if f"{name}.taps" in found:  # (taps x inputs, outputs)
         taps = numpy_helper.to_array(found[f"{name}.taps"])
         kernel = next(node for node in model.graph.node if node.name == f"{name}.windows")
@@ -203,46 +212,6 @@ def _normalized_sum(graph: Rewriter, node: onnx.NodeProto, added: onnx.NodeProto
     operands = [*added.input, *node.input[1:]]
     epsilon = attributes(node).get("epsilon", 1e-5)  # the standard operator's; the other one has 1e-12
     graph.add("SkipLayerNormalization", operands, node.output[0], domain=MICROSOFT, epsilon=epsilon)
-
-
-def _embedding(graph: Rewriter, node: onnx.NodeProto, grid: GridWeight) -> None:
-    """Gather int8 rows, then Cast and Mul.
-
-    Not DequantizeLinear: ONNX Runtime moves it behind a following Transpose with a QuantizeLinear to uint8 before
-    it, which cuts off the negative values.
-    """
-    result = node.output[0]
-    scale = _rows(graph, node, grid, f"{result}.rows")
-    floats = graph.add("Cast", [f"{result}.rows"], f"{result}.float", to=TensorProto.FLOAT)
-    graph.add("Mul", [floats, scale], result)
-
-
-def _rows(graph: Rewriter, node: onnx.NodeProto, grid: GridWeight, result: str) -> str:
-    """Write the rows that the ids name to `result`, as integers; give the scale's name."""
-    name, ids = node.input
-    graph.add("Gather", [graph.constant(f"{name}.integers", grid.integers), ids], result, axis=0)
-    return graph.constant(f"{name}.scales", grid.scales)
-
-
-def _sums_rows(graph: Rewriter, node: onnx.NodeProto) -> bool:
-    """Whether a node sums rows (…, K, D) over K, which is known, to (…, D)."""
-    shape = graph.shapes.get(node.input[0], ())
-    axes = graph.array(node.input[1]).tolist() if len(node.input) > 1 and node.input[1] in graph.values else []
-    axis_before_last = axes in ([-2], [len(shape) - 2])
-    return axis_before_last and attributes(node).get("keepdims", 1) == 0 and isinstance(shape[-2], int)
-
-
-def _summed(graph: Rewriter, node: onnx.NodeProto, scale: str) -> None:
-    """A sum of an embedding's rows as their product with ones, on the integers, and then scaled.
-
-    A third of the time of making floats of them and adding those (ONNX Runtime 1.31), with the same result.
-    """
-    rows, result = node.input[0], node.output[0]
-    count = graph.shapes[rows][-2]
-    ones = graph.constant(f"{count}{ONES}", np.ones(count, np.uint8))
-    total = graph.add("MatMulInteger", [ones, rows], f"{result}.integers")
-    floats = graph.add("Cast", [total], f"{result}.unscaled", to=TensorProto.FLOAT)
-    graph.add("Mul", [floats, scale], result)
 
 
 def _taps(graph: Rewriter, node: onnx.NodeProto, grid: GridWeight) -> None:

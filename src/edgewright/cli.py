@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 import edgewright
-from edgewright import cli_bench, cli_compare, cli_data
+from edgewright import cli_bench, cli_compare, cli_data, cli_search
 from edgewright import cli_output as show
 from edgewright.cli_options import (
     BUILD,
@@ -43,6 +43,7 @@ app.add_typer(demo_app, name="demo")
 app.add_typer(cli_data.app, name="data")
 app.add_typer(cli_bench.app)
 app.add_typer(cli_compare.app)
+app.add_typer(cli_search.app)
 
 
 @app.command()

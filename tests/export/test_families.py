@@ -51,6 +51,7 @@ FOUR_BITS = [
     pytest.param(("hybrid", target, numerics), id=f"hybrid-{target}-{numerics}")
     for target, numerics in (
         ("executorch", "dynamic_wi4_afp32"),
+        ("litert", "dynamic_wi4_afp32"),
         ("onnx", "dynamic_wi4_afp32"),
         ("coreml", "weight_only_wi4_afp16"),
     )

@@ -1,0 +1,100 @@
+"""The trials of a search as points: score against bytes or milliseconds, the front as a line of steps, the budget."""
+
+import math
+from collections.abc import Callable
+
+from edgewright.benchmarks.reports import svg
+from edgewright.benchmarks.search_record import SearchRecord, Trial
+
+NARROW = 480  # below this width the plot is lower
+X = Callable[[Trial], float | None]
+
+
+def size(record: SearchRecord, width: int) -> str:
+    """Score against shipped bytes."""
+    limit = None if record.max_bytes is None else record.max_bytes / 1e6
+    return _plot(record, lambda one: one.shipped_bytes and one.shipped_bytes / 1e6, limit, "shipped, MB", width)
+
+
+def latency(record: SearchRecord, width: int) -> str:
+    """Score against the time of a text."""
+    return _plot(
+        record, lambda one: one.p50_ms.value if one.p50_ms else None, record.max_ms, "text → label, p50, ms", width
+    )
+
+
+def _plot(record: SearchRecord, of: X, limit: float | None, x_title: str, width: int) -> str:
+    """Nothing where no trained trial has the figure. What was not trained has no score: ticks along the axis."""
+    shown = [(one, x, one.score) for one in record.trials if (x := of(one)) and one.score is not None]
+    untrained = [(one, x) for one in record.trials if (x := of(one)) and one.score is None]
+    if not shown:
+        return ""
+    left, right, top, foot = 52, 16, 26, 46
+    plot_height = 220 if width < NARROW else 300
+    bottom, height = top + plot_height, top + plot_height + foot
+    xs = [math.log10(x) for _, x, _ in shown] + [math.log10(x) for _, x in untrained]
+    xs += [math.log10(limit)] if limit else []
+    pad = max(0.04, (max(xs) - min(xs)) * 0.06)
+    x_low, x_high = min(xs) - pad, max(xs) + pad
+    ys = [score for _, _, score in shown]
+    spread = max(max(ys) - min(ys), 0.004)
+    y_low, y_high = min(ys) - spread * 0.15, max(ys) + spread * 0.15
+    x_scale, y_scale = (width - left - right) / (x_high - x_low), plot_height / (y_high - y_low)
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        return left + (math.log10(x) - x_low) * x_scale, bottom - (y - y_low) * y_scale
+
+    parts = [svg.text(4, 14, f"{record.metric.replace('_', ' ')} on validation", "tick", "start")]
+    y_step = svg.step(y_high - y_low, 5)
+    for tick in svg.ticks(y_low, min(y_high, 1.0), y_step):
+        y = bottom - (tick - y_low) * y_scale
+        parts.append(svg.line(left, y, width - right, y, "grid"))
+        parts.append(svg.text(left - 8, y + 4, svg.number(tick, y_step), "tick", "end"))
+    last = -math.inf
+    for value, major in svg.log_ticks(x_low, x_high):
+        x = left + (math.log10(value) - x_low) * x_scale
+        parts.append(svg.line(x, top, x, bottom, "grid" if major else "grid faint"))
+        if major and x - last > 34:
+            parts.append(svg.text(x, bottom + 17, f"{value:g}", "tick", "middle"))
+            last = x
+    parts.append(svg.line(left, bottom, width - right, bottom, "axis"))
+    parts.append(svg.text((left + width - right) / 2, bottom + 36, x_title, "tick", "middle"))
+    if limit:
+        x, _ = place(limit, y_low)
+        parts.append(svg.line(x, top, x, bottom, "limit"))
+        parts.append(svg.text(x + 4, top - 6, "budget", "tick", "end"))
+    for _, x in untrained:
+        at, _ = place(x, y_low)
+        parts.append(svg.line(at, bottom - 8, at, bottom, "whisker"))
+    parts.append(_steps([place(x, y) for one, x, y in shown if one.number in record.front]))
+    for one, x, y in sorted(shown, key=lambda point: point[0].number in record.front):
+        parts.append(_point(record, one, *place(x, y)))
+    if record.chosen is not None:
+        chosen = record.trial(record.chosen)
+        x_chosen = of(chosen)
+        if x_chosen and chosen.score is not None:
+            at_x, at_y = place(x_chosen, chosen.score)
+            anchor = "end" if at_x > width / 2 else "start"
+            parts.append(svg.text(at_x + (-10 if anchor == "end" else 10), at_y - 9, "chosen", "value", anchor))
+    return svg.document(width, height, f"{record.metric} on validation against {x_title}", parts)
+
+
+def _steps(places: list[tuple[float, float]]) -> str:
+    """What is the best up to each size or time."""
+    corners: list[tuple[float, float]] = []
+    for x, y in sorted(places):
+        if corners and y >= corners[-1][1]:
+            continue  # dominated here: it is on the front for its other figure
+        if corners:
+            corners.append((x, corners[-1][1]))
+        corners.append((x, y))
+    return svg.polyline(corners, "curve thin ours") if len(corners) > 1 else ""
+
+
+def _point(record: SearchRecord, trial: Trial, x: float, y: float) -> str:
+    kind = "ours" if trial.number in record.front else "pass" if trial.verdict == "fits" else "fail"
+    size = "" if trial.shipped_bytes is None else f", {trial.shipped_bytes / 1e6:.3f} MB"
+    p50 = "" if trial.p50_ms is None else f", {trial.p50_ms.value:.3f} ms"
+    tip = f"<title>trial {trial.number}: {trial.score:.4f}{size}{p50}</title>"
+    radius = 8 if trial.number == record.chosen else 5.5 if trial.number in record.front else 4
+    return f'<circle class="marker {kind}" cx="{x:.1f}" cy="{y:.1f}" r="{radius}">{tip}</circle>'

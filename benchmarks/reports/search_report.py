@@ -1,0 +1,113 @@
+"""The report of a search: the front as a table on a console, and one self-contained page with every trial."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from edgewright.benchmarks.reports import search_plots
+from edgewright.benchmarks.reports.bench_report import both, render
+from edgewright.benchmarks.reports.figures import NO_FIGURE, bounded
+from edgewright.benchmarks.reports.units import megabytes
+from edgewright.benchmarks.search_record import SearchRecord, Trial, rank
+
+BADGES = {"fits": "pass", "over_budget": "fail", "refused": "not_verifiable"}
+WORDS = {"fits": "fits", "over_budget": "over the budget", "refused": "cannot be made"}
+NOT_SHOWN = ("family", "numerics", "target")  # they have columns of their own
+
+
+def console(record: SearchRecord) -> tuple[Table, ...]:
+    """The front, or where nothing fits the nearest misses."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("trial", justify="right", no_wrap=True)
+    for name in ("family", "numerics"):
+        table.add_column(name, no_wrap=True)
+    for name in (_metric(record), "shipped", "text → label, p50 [95 %]"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("settings", overflow="fold")
+    shown = [record.trial(number) for number in record.front or record.nearest]
+    for trial in shown:
+        table.add_row(
+            Text(str(trial.number), style="bold green" if trial.number == record.chosen else ""),
+            *(str(trial.settings.get("family")), numerics(trial)),
+            *(score(trial.score), megabytes(trial.shipped_bytes), bounded(trial.p50_ms)),
+            settings(trial) if trial.reason is None else f"{trial.reason}; {settings(trial)}",
+        )
+    return (table,) if shown else ()
+
+
+def sentence(record: SearchRecord) -> str:
+    """What the search ended with, in one line."""
+    budget = " and ".join(
+        words
+        for words in (
+            None if record.max_bytes is None else f"{record.max_bytes / 1e6:g} MB",
+            None if record.max_ms is None else f"{record.max_ms:g} ms",
+        )
+        if words
+    )
+    within = f"in {budget}" if budget else "without a budget"
+    trained = sum(one.trained for one in record.trials)
+    counted = f"{len(record.trials)} {'trial' if len(record.trials) == 1 else 'trials'}, {trained} of them trained"
+    if record.chosen is None:
+        return f"nothing fits {within} ({counted})" + (f"; {record.relax}" if record.relax else "")
+    chosen = record.trial(record.chosen)
+    figures = f"{_metric(record)} {score(chosen.score)} on validation, {megabytes(chosen.shipped_bytes)}"
+    return f"trial {chosen.number} is the best {within}: {figures}, {bounded(chosen.p50_ms)} ({counted})"
+
+
+def html(record: SearchRecord) -> str:
+    """The whole page."""
+    order = {"fits": 0, "over_budget": 1, "refused": 2}
+    trials = sorted(
+        record.trials,
+        key=lambda one: (order[one.verdict], *(rank(one) if one.trained else (1.0, 0.0, 0.0, one.number))),
+    )
+    plots: dict[str, Any] = {
+        "size_plot": both(search_plots.size, record),
+        "latency_plot": both(search_plots.latency, record),
+    }
+    context: dict[str, Any] = {
+        "record": record,
+        "metric": _metric(record),
+        "sentence": sentence(record),
+        "chosen": None if record.chosen is None else record.trial(record.chosen),
+        "trials": trials,
+        "trained": sum(one.trained for one in record.trials),
+        "nearest": [record.trial(number) for number in record.nearest],
+        "badges": BADGES,
+        "words": WORDS,
+        "numerics": numerics,
+        "settings": settings,
+        "score": score,
+        "seconds": _median([one.seconds for one in record.trials if one.trained and one.seconds is not None]),
+    }
+    return render("search.html.j2", context | plots)
+
+
+def numerics(trial: Trial) -> str:
+    """int8; with the target where the search chose one."""
+    return " ".join(str(trial.settings[name]) for name in ("numerics", "target") if name in trial.settings)
+
+
+def settings(trial: Trial) -> str:
+    """width 32, hidden 64, …: without the tables, which the page's recipe shows."""
+    return ", ".join(
+        f"{key.partition('.')[2]} {value:g}" if isinstance(value, float) else f"{key.partition('.')[2]} {value}"
+        for key, value in trial.settings.items()
+        if key not in NOT_SHOWN
+    )
+
+
+def score(value: float | None) -> str:
+    """Four digits: trials differ by few rows."""
+    return NO_FIGURE if value is None else f"{value:.4f}"
+
+
+def _metric(record: SearchRecord) -> str:
+    return {"macro_f1": "macro-F1", "span_f1": "span F1"}.get(record.metric, record.metric)
+
+
+def _median(values: Sequence[float]) -> float | None:
+    return sorted(values)[len(values) // 2] if values else None

@@ -1,0 +1,162 @@
+"""Weights read back out of finished files: the grid's integers in every family, and one changed byte is one difference.
+
+The cells of a family are exported for one length: test_families.py exports them for more, and runs them.
+"""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+from torch import nn
+
+from edgewright.benchmarks import weights
+from edgewright.benchmarks.weight_cells import EQUAL, Cell
+from edgewright.compress.numerics import INT8, SUPPORT, TARGETS, Numerics, Target
+from edgewright.compress.quantize import QUANTIZED, QuantizedModel, quantize
+from edgewright.errors import DamagedFileError
+from edgewright.export import export, stored
+from edgewright.export.artifact import SUFFIX, Metadata
+from edgewright.models import checkpoint
+from edgewright.runtimes.bundle import zoo
+from tests.export.families import FAMILIES, build
+
+INT4: dict[Target, Numerics] = {
+    target: "weight_only_wi4_afp16" if target == "coreml" else "dynamic_wi4_afp32" for target in TARGETS
+}
+KINDS: dict[str, dict[Target, Numerics]] = {"int8": INT8, "int4": INT4}
+ZOO = zoo()["urgency"]
+QUICK = ("text_cnn", "sequence_net")  # a convolution, an LSTM and a step; the exports of the others take minutes
+METADATA = Metadata("tiny", "", tuple("abcde"), "MIT", "1")
+
+
+def layers_of(module: nn.Module) -> list[str]:
+    return [f"{path}.weight" for path, layer in module.named_modules() if isinstance(layer, QUANTIZED)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "family", [family if family in QUICK else pytest.param(family, marks=pytest.mark.slow) for family in FAMILIES]
+)
+def test_every_file_of_a_family_stores_the_same_integers_and_scales(family: str, kind: str, tmp_path: Path) -> None:
+    module = build(family)
+    methods = module.methods((6,))
+    files: dict[str, tuple[Target, QuantizedModel, Path]] = {}
+    for target, numerics in KINDS[kind].items():
+        if SUPPORT[numerics, target].supported:
+            model = quantize(module, numerics)
+            path = tmp_path / f"{family}{SUFFIX[target]}"
+            export(target, model, methods, path, [], METADATA)
+            files[target] = target, model, path
+    found = weights.compare_files(module, methods, files)
+    assert len(found) >= 3
+    for layer in found:
+        assert layer.cells.keys() == files.keys()
+        for file, cell in layer.cells.items():
+            assert (cell.state in EQUAL, cell.same, cell.differing) == (True, True, 0), (layer.name, file, cell)
+
+
+def bytes_in(target: Target, integers: np.ndarray) -> bytes:
+    """The integers of a weight as a file of the target has them one behind the other."""
+    if integers.ndim == 3:
+        turns = {"onnx": (2, 1, 0), "coreml": (0, 1, 2)}
+        return integers.transpose(turns.get(target, (0, 2, 1))).tobytes()
+    is_table = len(integers) > 1000
+    return integers.T.tobytes() if target == "onnx" and not is_table else integers.tobytes()
+
+
+def flipped(target: Target, path: Path, integers: np.ndarray, folder: Path) -> Path:
+    """A copy of a file with another integer in the middle of that weight."""
+    copy = folder / path.name
+    shutil.copytree(path, copy) if path.is_dir() else shutil.copyfile(path, copy)
+    file = next(copy.rglob("weight.bin")) if copy.is_dir() else copy
+    content, weight = bytearray(file.read_bytes()), bytes_in(target, integers)
+    assert content.count(weight) == 1
+    place = content.find(weight) + len(weight) // 2
+    content[place] ^= 1
+    file.write_bytes(bytes(content))
+    return copy
+
+
+@pytest.mark.parametrize("layer", ["embedding.weight", "convolution_1.weight", "head.weight"])
+@pytest.mark.parametrize("target", TARGETS)
+def test_one_changed_integer_is_one_difference(target: Target, layer: str, tmp_path: Path) -> None:
+    (path,) = ZOO.glob(f"artifacts/{target}-*")
+    module = checkpoint.load_model(ZOO / "reference.safetensors")
+    model = quantize(module, INT8[target])
+    changed = flipped(target, path, model.weights[layer].integers, tmp_path)
+    methods = module.methods((16,))  # type: ignore[operator]
+    for name, cell in cells(weights.compare_files(module, methods, {"it": (target, model, changed)})).items():
+        assert cell.differing == (1 if name == layer else 0)
+        assert cell.state == ("integers" if name == layer else "equal"), name
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_one_changed_integer_of_four_bits_is_one_difference(target: Target, tmp_path: Path) -> None:
+    if not SUPPORT[INT4[target], target].supported:
+        pytest.skip(SUPPORT[INT4[target], target].note)
+    module = build("sequence_net")
+    model, methods = quantize(module, INT4[target]), module.methods((6,))
+    path = tmp_path / f"four{SUFFIX[target]}"
+    export(target, model, methods, path, [], METADATA)
+    head = model.weights["head.weight"]
+    assert head.bits == 4
+    added = 8 if target in ("executorch", "onnx") else 16  # so that none is negative; else two's complement
+    pairs = (head.integers.reshape(-1, 2) + added).astype(np.uint8) & 15
+    packed = (pairs[:, 0] | pairs[:, 1] << 4).tobytes()
+    for file in [file for file in (path.rglob("*") if path.is_dir() else [path]) if file.is_file()]:
+        content = bytearray(file.read_bytes())
+        start = 0
+        while (place := content.find(packed, start)) >= 0:  # a method each, where they do not share it
+            content[place + 100] ^= 1
+            start = place + len(packed)
+        file.write_bytes(bytes(content))
+    found = cells(weights.compare_files(module, methods, {"it": (target, model, path)}))
+    assert found.pop("head.weight").differing == 1
+    assert {cell.differing for cell in found.values()} == {0}
+
+
+def cells(layers: tuple[weights.Layer, ...]) -> dict[str, Cell]:
+    return {layer.name: layer.cells["it"] for layer in layers}
+
+
+def test_another_scale_is_a_difference_in_steps_of_float32(tmp_path: Path) -> None:
+    proto = onnx.load(ZOO / "artifacts/onnx-dynamic_wi8_afp32.onnx")
+    tensor = next(tensor for tensor in proto.graph.initializer if tensor.name == "head.weight.scales")
+    scales = numpy_helper.to_array(tensor).copy()
+    scales[2] = np.nextafter(scales[2], np.float32(1))
+    tensor.CopyFrom(numpy_helper.from_array(scales, tensor.name))
+    onnx.save(proto, tmp_path / "other.onnx")
+    module = checkpoint.load_model(ZOO / "reference.safetensors")
+    file: tuple[Target, QuantizedModel, Path] = ("onnx", quantize(module, INT8["onnx"]), tmp_path / "other.onnx")
+    found = cells(weights.compare_files(module, module.methods((16,)), {"it": file}))  # type: ignore[operator]
+    assert (found["head.weight"].state, found["head.weight"].scale_ulp) == ("scales", 1)
+    assert found["bag.weight"].state == "equal"
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_float_file_holds_floats(target: Target, tmp_path: Path) -> None:
+    module = build("text_cnn")
+    path = tmp_path / f"float{SUFFIX[target]}"
+    model = quantize(module, "fp32")
+    export(target, model, module.methods((6,)), path, [], METADATA)
+    names = layers_of(module)
+    contents = stored.read(target, path, model, names)
+    assert {name: {held.kind for held in contents.weights[name]} for name in names} == {
+        name: {"float32"} for name in names
+    }
+    for name in names:
+        values = module.get_parameter(name).detach().numpy()
+        assert all(np.array_equal(held.values, values) for held in contents.weights[name])
+
+
+def test_a_file_of_another_kind_is_one_line(tmp_path: Path) -> None:
+    module = build("text_cnn")
+    path = tmp_path / "wrong"
+    path.write_bytes(bytes(range(256)) * 8)
+    for target in ("executorch", "litert", "onnx"):
+        with pytest.raises(DamagedFileError, match="cannot be read") as caught:
+            stored.read(target, path, quantize(module, INT8["onnx"]), layers_of(module))  # type: ignore[arg-type]
+        assert "\n" not in str(caught.value)
