@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from edgewright.benchmarks.agreement import agree
 from edgewright.benchmarks.record import (
     Baseline,
     Cell,
@@ -9,8 +10,11 @@ from edgewright.benchmarks.record import (
     GateResult,
     Interval,
     Machine,
+    OneModel,
+    Paired,
     RunRecord,
     SetResult,
+    StepResult,
     Timing,
 )
 from edgewright.benchmarks.reports.run_report import Details, Difference
@@ -142,6 +146,41 @@ def sample_record() -> RunRecord:
         golden=(SetResult("golden_fr_en", "litert", "dynamic_wi8_afp32", 96, 0.615, 0.587, "never trained on"),),
         machine=MACHINE,
         notes=("12 near-duplicates across splits were removed.",),
+        steps=tuple(
+            StepResult(
+                step,
+                target,
+                "dynamic_wi8_afp32",
+                size,
+                size + 31_000,
+                accuracy,
+                0.998,
+                Interval(time),
+                Interval(2 * time),
+            )
+            for step, size, accuracy, time in (("train", 352_000, 0.921, 0.038), ("distill", 352_000, 0.941, 0.037))
+            for target in ("executorch", "litert")
+        ),
+        paired=(Paired("distill", "train", 0.941, 0.921, Interval(0.02, 0.011, 0.03), 3, 1),),
+        one_model=(
+            OneModel(
+                bits=8,
+                files=("litert dynamic_wi8_afp32", "onnx dynamic_wi8_afp32"),
+                weights=5,
+                integers=903_382,
+                differing_integers=0,
+                unequal=(),
+                agreement=agree(
+                    {
+                        "litert dynamic_wi8_afp32": np.array([[1.0, 0.0], [0.51, 0.5]], np.float32),
+                        "onnx dynamic_wi8_afp32": np.array([[1.0, 0.0], [0.5, 0.52]], np.float32),
+                    },
+                    (3, 88),
+                    LABELS[:2],
+                ),
+            ),
+        ),
+        hurts=("onnx static_wi8_ai8 is slower than fp32 on this target: 0.050 against 0.040 ms.",),
     )
 
 

@@ -30,7 +30,10 @@ DESK, PHONE = 1280, 390
 
 # Plots of each page by their titles, and tables by section with the least rows that the samples give.
 PLOTS = {
-    "run": {"Latency of one inference, p50", "Text to label, p50", "Size against accuracy", "Confusion matrix"},
+    "run": {
+        *("Latency of one inference, p50", "Text to label, p50", "Size against accuracy", "Confusion matrix"),
+        "Size against accuracy, by step",
+    },
     "bench": {
         *("Text to label, p50", "Medians of the blocks over time", "Latency by length", "Throughput by batch"),
         *("Where the time goes", "Roofline"),
@@ -41,7 +44,7 @@ PLOTS = {
     "compare": {"New over base"},
 }
 TABLES = {
-    "run": {"artifacts": 8, "baselines": 3, "gates": 20, "golden": 1, "unsupported": 2},
+    "run": {"artifacts": 8, "steps": 5, "one-model": 2, "baselines": 3, "gates": 20, "golden": 1, "unsupported": 2},
     "bench": {"latency": 14, "validity": 7, "lengths": 4, "throughput": 4, "threads": 4, "roofline": 36},
     "peers": {"peers": 9, "validity": 8},
     "compare": {"rows": 12},

@@ -9,9 +9,10 @@ import pytest
 from rich.console import Console
 
 from edgewright.benchmarks.record import Cell, GateResult, Interval, RunRecord
-from edgewright.benchmarks.reports import run_report, units
+from edgewright.benchmarks.reports import run_report, steps, units
 from edgewright.benchmarks.reports.run_report import Details
 from edgewright.benchmarks.reports.scores import share
+from tests.benchmarks.sample_record import sample_details, sample_record
 
 
 class Balanced(HTMLParser):
@@ -79,12 +80,23 @@ def test_the_page_is_well_formed_and_has_every_section(record: RunRecord, detail
     reader = Balanced()
     reader.feed(page)
     assert not reader.open
-    sections = re.findall(r'<section id="(\w+)">', page)
+    sections = re.findall(r'<section id="([\w-]+)">', page)
     assert sections == [
-        *("artifacts", "latency", "size", "baselines", "gates", "confusion", "differences"),
+        *(
+            "artifacts",
+            "hurts",
+            "steps",
+            "one-model",
+            "latency",
+            "size",
+            "baselines",
+            "gates",
+            "confusion",
+            "differences",
+        ),
         *("scope", "golden", "unsupported", "provenance"),
     ]
-    assert reader.seen.count("svg") == 8  # four plots for two layouts
+    assert reader.seen.count("svg") == 10  # four plots for two layouts
 
 
 def test_the_page_needs_no_network_and_no_script(record: RunRecord, details: Details) -> None:
@@ -171,3 +183,23 @@ def test_a_share_just_below_one_is_not_rounded_to_one() -> None:
 )
 def test_a_gate_is_written_in_its_unit(gate: GateResult, bound: str, measured: str) -> None:
     assert (run_report.bound(gate), run_report.measured(gate)) == (bound, measured)
+
+
+def test_steps_pairs_and_what_hurts_stand_in_every_form() -> None:
+    record = sample_record()
+    page, text = run_report.html(record, sample_details()), run_report.markdown(record)
+    for words in ("What each step gave", "What hurts", "One model in several files", "1 answers differ"):
+        assert words in page
+    assert "| distill | litert | dynamic_wi8_afp32 | 0.38 MB | 0.941 | 0.998 | 0.037 ms | 0.074 ms |" in text
+    assert "| distill 0.941 (3 seeds) | train 0.921 (1 seed) | +2.0 [+1.1, +3.0] |" in text
+    assert "0 of 903,382 integers differ, one label in all files on 0.5000 of 2 answers" in text
+    assert "| 88 | low (0.010) | normal (0.020) |" in text
+    assert "- onnx static_wi8_ai8 is slower than fp32" in text
+    assert [table.row_count for table in steps.console(record)] == [4, 1]
+
+
+def test_a_record_without_steps_has_none_of_these_sections() -> None:
+    plain = dataclasses.replace(sample_record(), steps=(), paired=(), one_model=(), hurts=())
+    page = run_report.html(plain, sample_details())
+    assert "What each step gave" not in page and "What hurts" not in page and "One model" not in page
+    assert steps.console(plain) == []
