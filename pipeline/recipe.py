@@ -85,6 +85,7 @@ class Recipe:
     qat: dict[str, Any] = field(default_factory=dict)  # checked by compress.qat.QatConfig; empty: no stage
     quantize: QuantizeTable = QuantizeTable()
     export: ExportTable = ExportTable()
+    search: dict[str, Any] = field(default_factory=dict)  # checked by pipeline.search.space
     gates: dict[str, Any] = field(default_factory=dict)  # replaces bounds of the task's targets
     seeds: tuple[int, ...] = (0,)  # `normal` trains all of them and ships the best on validation
     also_evaluate: tuple[str, ...] = ()  # test-only sources, never trained or tuned on

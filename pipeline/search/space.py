@@ -156,9 +156,8 @@ def space_of(recipe: Recipe, targets: tuple[Target, ...] = ()) -> Space:
     Raises:
         UsageError: the table is wrong, names a family of another kind of task, or leaves nothing to choose from.
     """
-    given = dict(getattr(recipe, "search", {}))
-    refuse_unknown(given, SearchTable, recipe.path, "[search]")
-    table: SearchTable = validated(SearchTable, given, recipe.path, "search")
+    refuse_unknown(recipe.search, SearchTable, recipe.path, "[search]")
+    table: SearchTable = validated(SearchTable, recipe.search, recipe.path, "search")
     kind = recipe.task_with_gates().kind
     own = recipe.model.get("family")
     if recipe.model.get("pretrained") and not table.families:
@@ -325,7 +324,6 @@ def recipe_of(recipe: Recipe, space: Space, settings: dict[str, Any], gates: dic
         calibration_rows=recipe.export.calibration_rows,
         prompts=recipe.export.prompts,
     )
-    if hasattr(recipe, "search"):
-        tables["search"] = {}
-    tables |= {"name": f"{recipe.name}-found", "export": export, "gates": {**recipe.gates, **gates}, "rapid": {}}
+    tables |= {"name": f"{recipe.name}-found", "export": export, "gates": {**recipe.gates, **gates}}
+    tables |= {"rapid": {}, "search": {}}  # a found recipe is plain
     return dataclasses.replace(recipe, quantize=quantize, **tables)

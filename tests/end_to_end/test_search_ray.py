@@ -50,7 +50,7 @@ def test_a_node_that_is_killed_takes_no_trial_with_it(tmp_path: Path) -> None:
         assert record["lost"] >= 1 and "it is made again" in said
         assert all(trial["trained"] and trial["p50_ms"] for trial in record["trials"])
     finally:
-        cluster.shutdown()
+        cluster.shutdown()  # type: ignore[no-untyped-call]
 
 
 def test_an_address_where_no_cluster_answers_is_one_line(tmp_path: Path) -> None:
