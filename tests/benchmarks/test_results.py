@@ -17,6 +17,7 @@ from edgewright.data.files import read_json
 
 RUNS = (  # in the order of README
     *("urgency", "intent", "banking", "intent_cnn", "intent_lstm", "encoder_clinc", "teacher_clinc"),
+    *("intent_distilled", "intent_half", "banking_half"),
     *("entities", "logs", "text_en", "text_fr", "reply_small", "reply_full", "smalltalk", "answers"),
 )
 BENCHES = ("intent-bench", "intent_cnn-bench", "intent-peers", "banking-peers", "repeat-first", "repeat-second")
@@ -102,3 +103,36 @@ def test_the_families_have_their_report_and_keep_their_bars() -> None:
 def test_the_page_of_each_kind_says_what_is_better(name: str, words: tuple[str, ...]) -> None:
     page = run_report.html(record.from_json(read_json(path(name)), name), run_report.Details(labels=()))
     assert all(word in page for word in words)
+
+
+@pytest.mark.parametrize(
+    "name, least, most_bytes",
+    [
+        ("intent_distilled", 0.950, 1_000_000),
+        ("intent_half", 0.945, 500_000),
+        ("banking_half", 0.930, 500_000),
+    ],
+)
+def test_students_keep_their_bars(name: str, least: float, most_bytes: int) -> None:
+    """Accuracy: the mean of three seeds. Bytes: shipped, 8 bits. Times: text to label, where they can be taken here."""
+    found = record.from_json(read_json(path(name)), name)
+    (pair,) = found.paired
+    assert pair.seeds == 3 and pair.accuracy >= least
+    floats = {cell.target: cell for cell in found.cells if cell.numerics == "fp32"}
+    for cell in found.cells:
+        bits = 4 if "wi4" in cell.numerics else 8 if "wi8" in cell.numerics else 32
+        before = floats[cell.target].accuracy
+        assert cell.accuracy is not None and before is not None
+        assert before - cell.accuracy <= {32: 0.0, 8: 0.005, 4: 0.015}[bits]
+        if bits == 8:
+            assert cell.shipped_bytes is not None and cell.shipped_bytes <= most_bytes
+        if bits == 8 and cell.target in ("litert", "executorch"):
+            assert cell.text_to_label_p50_ms is not None and cell.text_to_label_p50_ms.value <= 0.1
+    for one in found.one_model:
+        assert len(one.files) == 4 and one.differing_integers == 0 and not one.unequal
+        assert one.agreement.all_agree >= 0.995
+
+
+def test_a_student_is_within_two_points_of_its_teacher() -> None:
+    found = record.from_json(read_json(path("intent_distilled")), "intent_distilled")
+    assert found.paired[0].against == "teacher_clinc" and found.paired[0].difference.value >= -0.02
