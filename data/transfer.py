@@ -41,9 +41,7 @@ class Transfer:
 
     def __post_init__(self) -> None:
         if self.similar + self.drop + self.insert + self.substitute > 1:
-            raise ValueError(
-                "similar, drop, insert and substitute are shares of one whole: together at most 1"
-            )
+            raise ValueError("similar, drop, insert and substitute are shares of one whole: together at most 1")
 
 
 def transfer_texts(

@@ -146,12 +146,12 @@ def make_reference(
             "test": seeds,
             "temperature": temperature,
             "threshold": threshold,
-            "decoding": _decoding(model, labels) if task.kind == "tags" else None,
+            "decoding": decoding_json(model, labels) if task.kind == "tags" else None,
         },
     )
 
 
-def _decoding(model: Any, labels: Sequence[str]) -> dict[str, Any]:
+def decoding_json(model: Any, labels: Sequence[str]) -> dict[str, Any]:
     """What Viterbi adds to the scores; null forbids a transition, since JSON has no infinity."""
     transitions, first, last = decoding(model, labels)
     return {

@@ -255,7 +255,7 @@ def _write_weights(
     checkpoint.save_model(net, family_of(recipe), to / "model.safetensors")
     write_atomically(to / "logits.npz", lambda path: np.savez(path, golden=np.concatenate(golden)))
     figures = {"seed": seed, "temperature": 1.0, "threshold": None}
-    decoding = learn._decoding(net, labels) if task.kind == "tags" else None
+    decoding = learn.decoding_json(net, labels) if task.kind == "tags" else None
     write_json(to / "reference.json", {**figures, "decoding": decoding})
 
 
