@@ -37,7 +37,8 @@ def look_up_integers(model: schema.ModelT, tables: Mapping[bytes, GridWeight]) -
                 if held.type == schema.TensorType.INT8:
                     rewritten += writer.of_integers(int(table))
                     continue
-                grid = tables.get(bytes(model.buffers[held.buffer].data))
+                data = model.buffers[held.buffer].data
+                grid = None if data is None else tables.get(bytes(data))  # None: float16 that is made float32
                 if grid is not None:
                     rewritten += writer.of_grid(int(table), grid)
                     continue

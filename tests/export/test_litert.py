@@ -26,6 +26,7 @@ TOLERANCE: dict[Numerics, float] = {
     "fp16": 2e-3,
     "dynamic_wi8_afp32": 0.03,
     "static_wi8_ai8": 0.05,
+    "dynamic_wi4_afp32": 0.03,
 }
 
 
@@ -41,6 +42,7 @@ def test_tolerance_covers_every_supported_numerics() -> None:
         ("fp16", "tiny_text_cnn"),
         ("dynamic_wi8_afp32", "tiny_ngram_hybrid"),
         ("static_wi8_ai8", "tiny_ngram_hybrid"),
+        ("dynamic_wi4_afp32", "tiny_ngram_hybrid"),
     ],
     ids=lambda pair: "-".join(pair),
 )
@@ -69,15 +71,16 @@ def test_integers_in_the_file_are_those_of_the_grid_and_stored_once(
     exported: tuple[Any, QuantizedModel, Artifact],
 ) -> None:
     _, model, artifact = exported
-    stored = [c for c in litert_file.constants(litert_file.read(artifact.path)) if c.values.dtype == np.int8]
-    wanted = [grid.integers for grid in model.weights.values()]
-    by_bytes = {array.tobytes(): array for array in (c.values for c in stored)}
-    for name, integers in model.weights.items():
-        array = integers.integers
+    stored = litert_file.constants(litert_file.read(artifact.path))
+    by_bytes = {(c.kind, c.values.tobytes()) for c in stored}
+    for name, grid in model.weights.items():
+        array = grid.integers
         layout = array.transpose(0, 2, 1) if array.ndim == 3 else array  # Conv1d weights are stored channels last
-        assert layout.tobytes() in by_bytes, name
-    assert sum(c.values.nbytes for c in stored) == sum(array.nbytes for array in wanted)
-    assert artifact.weight_bytes.get("int8", 0) == sum(array.nbytes for array in wanted)
+        assert (f"int{grid.bits}", layout.tobytes()) in by_bytes, name
+    for bits in (4, 8):
+        wanted = sum(grid.integers.size * bits // 8 for grid in model.weights.values() if grid.bits == bits)
+        assert sum(c.size_bytes for c in stored if c.kind == f"int{bits}") == wanted
+        assert artifact.weight_bytes.get(f"int{bits}", 0) == wanted
 
 
 def test_convolutions_and_linear_layers_run_in_xnnpack(exported: tuple[Any, QuantizedModel, Artifact]) -> None:
@@ -99,7 +102,7 @@ def test_a_runtime_that_knows_one_scale_a_tensor_only_must_refuse_the_file(
     _, quantized, artifact = exported
     file = litert_file.read(artifact.path)
     code = next(c for c in file.operatorCodes if c.builtinCode == schema.BuiltinOperator.FULLY_CONNECTED)
-    assert (code.version >= 12) is (weight_bits(quantized.numerics) == 8)
+    assert (code.version >= 12) is (weight_bits(quantized.numerics) <= 8)
 
 
 def test_a_hot_operator_outside_of_xnnpack_is_refused(
