@@ -1,7 +1,7 @@
 """An embedding of the grid in a .pte file: rows of integers are looked up, and XNNPACK makes floats of what was found.
 
-ExecuTorch's own embedding_byte and embedding_4bit compute number by number, need a scale a row (4 bytes more a row)
-and int64 ids. The look-up here copies whole rows.
+ExecuTorch's own embedding_byte and embedding_4bit need a scale a row (4 bytes more a row). The look-up here copies
+whole rows.
 """
 
 import torch

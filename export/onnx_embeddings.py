@@ -1,6 +1,7 @@
 """Embeddings of the grid in an ONNX graph: rows of integers are gathered, and where the model sums them, summed first.
 
-GatherBlockQuantized has blocks of 4 bits, but makes floats number by number: 4 times as long as the nodes here.
+GatherBlockQuantized has blocks of 4 bits, but with a sum behind it takes twice as long as the nodes here: 61 µs and
+not 34 for 16 positions of 16 rows of 64 numbers (ONNX Runtime 1.31).
 """
 
 from collections.abc import Mapping

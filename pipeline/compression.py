@@ -81,6 +81,8 @@ def check(recipe: Recipe, task: Task) -> None:
         if task.kind not in KINDS[name]:
             kinds = " or ".join(KINDS[name])
             raise UsageError(f"{recipe.path}: [{name}]: is for tasks of kind {kinds}, not '{task.kind}'; remove it")
+    if recipe.quantize != QuantizeTable() and task.kind not in KINDS["qat"]:
+        raise UsageError(f"{recipe.path}: [quantize]: is not read for tasks of kind '{task.kind}'; remove it")
     config = distill_config(recipe)
     qat_config(recipe)
     if config is not None or recipe.quantize != QuantizeTable():
