@@ -16,7 +16,7 @@ from torch import nn
 from edgewright.benchmarks.record import Verdict
 from edgewright.benchmarks.weight_cells import EQUAL, Cell, cell_of, same, words
 from edgewright.compress.numerics import Target
-from edgewright.compress.quantize import QUANTIZED, Precision, QuantizedModel, quantize
+from edgewright.compress.quantize import QUANTIZED, QuantizedModel, precision_in, quantize
 from edgewright.data import files
 from edgewright.errors import DamagedFileError, EdgewrightError, MissingExtraError
 from edgewright.export import stored
@@ -79,8 +79,7 @@ def compare(bundle: Bundle) -> Comparison:
         )
     module = checkpoint.load_model(reference)
     methods = _methods(bundle.manifest["methods"])
-    said = bundle.manifest.get("quantization") or {}  # where the bundle departs from what its numerics do
-    precision = Precision(said.get("bits", {}), said.get("embedding_scales", "table"))
+    precision = precision_in(bundle.manifest)
     opened = artifacts(bundle)
     models = {name: quantize(module, artifact.numerics, precision) for name, artifact in opened.items()}  # type: ignore[arg-type]
     readable, missing = {}, {}

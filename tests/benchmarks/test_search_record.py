@@ -27,7 +27,7 @@ def test_the_chosen_one_is_the_most_accurate_then_the_smallest_then_the_fastest(
 
 
 def test_the_front_is_optunas() -> None:
-    optuna = pytest.importorskip("optuna")
+    optuna = pytest.importorskip("optuna", reason="needs edgewright[search]")
     record = sample()
     study = optuna.create_study(directions=["maximize", "minimize", "minimize"])
     for one in record.trials:

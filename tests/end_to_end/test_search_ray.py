@@ -12,7 +12,7 @@ from edgewright.data.files import read_json
 from tests.end_to_end.runs import edgewright, refused
 from tests.end_to_end.test_search import RECIPE, complete, states
 
-pytest.importorskip("ray", reason="needs the extra [ray]")
+pytest.importorskip("ray", reason="needs edgewright[ray]")
 TRIALS = 5
 PATIENCE_SECONDS = 300.0
 
