@@ -75,9 +75,13 @@ class CharactersTable:
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class PretrainedTable:
-    """For a pretrained model, whose vocabulary and normalisation are given."""
+    """A pretrained encoder's vocabulary and normalisation: for itself, or for a student that reads the same tokens.
+
+    vocabulary: the encoder, for a student; of a model that is pretrained itself they are its own.
+    """
 
     kind: Literal["wordpiece"]
+    vocabulary: str | None = None
     window_stride: int | None = None
 
 
@@ -92,10 +96,11 @@ def tokenizer_table(recipe: Recipe) -> TokenizerTable:
     table: type[TokenizerTable] = {"hashed_ngrams": HashedNgramsTable, "characters": CharactersTable}.get(
         kind, TrainedTable
     )
-    if pretrained_folder(recipe) is not None:
+    if vocabulary_folder(recipe) is not None:
         table = PretrainedTable
         given_by_files = [field.name for field in fields(TrainedTable) if field.name not in ("kind", "window_stride")]
-        _refuse(recipe.tokenizer, given_by_files, recipe, "[tokenizer]", "the pretrained model")
+        whence = "the pretrained vocabulary" if pretrained_folder(recipe) is None else "the pretrained model"
+        _refuse(recipe.tokenizer, given_by_files, recipe, "[tokenizer]", whence)
     refuse_unknown(recipe.tokenizer, table, recipe.path, "[tokenizer]")
     return validated(table, recipe.tokenizer, recipe.path, "tokenizer")
 
@@ -106,7 +111,7 @@ def build_tokenizer(recipe: Recipe, texts: Iterable[str]) -> Tokenizer:
     longest = recipe.export.lengths[-1]
     window = None if table.window_stride is None else Window(longest, table.window_stride)
     if isinstance(table, PretrainedTable):
-        folder = pretrained_folder(recipe)
+        folder = vocabulary_folder(recipe)
         assert folder is not None, "the table follows from it"
         return pretrained.tokenizer(folder, longest, window)
     normalisation = Normalisation(lowercase=table.lowercase, strip_marks=table.strip_marks)
@@ -189,10 +194,31 @@ def pretrained_folder(recipe: Recipe) -> Path | None:
         raise UsageError(f"{recipe.path}: [model]: pretrained: {error}") from error
 
 
+def vocabulary_folder(recipe: Recipe) -> Path | None:
+    """Where the vocabulary lies that the recipe takes from a pretrained encoder; None for one that is learnt or hashed.
+
+    Raises:
+        UsageError: no such encoder, or the model is one and has a vocabulary. MissingExtraError: as pretrained_folder.
+    """
+    folder, name = pretrained_folder(recipe), recipe.tokenizer.get("vocabulary")
+    if name is None or recipe.tokenizer.get("kind") != "wordpiece":  # then the table of that kind refuses the key
+        return folder
+    if folder is not None:
+        _refuse(recipe.tokenizer, ["vocabulary"], recipe, "[tokenizer]", "the pretrained model")
+    if not isinstance(name, str):
+        raise UsageError(f"{recipe.path}: [tokenizer]: vocabulary must be a name or a folder, not {name!r}")
+    try:
+        return pretrained.folder_of(name, recipe.path.parent)
+    except UsageError as error:
+        raise UsageError(f"{recipe.path}: [tokenizer]: vocabulary: {error}") from error
+
+
 def pretrained_files(recipe: Recipe) -> dict[str, Any]:
-    """The SHA-256 of each file of the recipe's pretrained model, for the keys of the stages that read them."""
-    folder = pretrained_folder(recipe)
-    return {} if folder is None else {"pretrained": pretrained.digests(folder)}
+    """The SHA-256 of each file of a pretrained encoder that the recipe reads, for the keys of the stages that do."""
+    model, vocabulary = pretrained_folder(recipe), vocabulary_folder(recipe)
+    if model is not None:
+        return {"pretrained": pretrained.digests(model)}
+    return {} if vocabulary is None else {"vocabulary": pretrained.digests(vocabulary)}
 
 
 def train_config(recipe: Recipe, seed: int) -> LabelsConfig:

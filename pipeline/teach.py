@@ -29,6 +29,7 @@ from edgewright.pipeline import examples
 from edgewright.pipeline.examples import Examples
 from edgewright.pipeline.progress import Reporter
 from edgewright.pipeline.recipe import Recipe
+from edgewright.train.bfloat16 import autocast
 from edgewright.train.metrics import accuracy
 from edgewright.train.temperature import fit_temperature
 
@@ -144,7 +145,8 @@ def _answers(
     order = np.argsort([len(one) for one in ids], kind="stable")
     torch.set_num_threads(1)
     found: dict[str, list[np.ndarray]] = {}
-    with (reporter or Reporter(quiet=True)).bar("teach", len(order)) as bar, torch.autocast("cpu", torch.bfloat16):
+    bfloat16 = autocast(torch.device("cpu"), asked=True)
+    with (reporter or Reporter(quiet=True)).bar("teach", len(order)) as bar, bfloat16:
         for start in range(0, len(order), BATCH):
             rows = [ids[place] for place in order[start : start + BATCH]]
             for name, values in insides(model, rows, bool(config.hidden), bool(config.attention)).items():

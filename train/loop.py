@@ -6,7 +6,6 @@ bit for bit. Started by `torchrun`, the same code trains on several processes: e
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from dataclasses import dataclass as plain_dataclass
 from pathlib import Path
 from typing import Annotated, Literal, Protocol, TypeVar
@@ -18,6 +17,7 @@ from pydantic.dataclasses import dataclass
 from torch import Tensor, nn
 
 from edgewright.train import parameters, state
+from edgewright.train.bfloat16 import autocast
 from edgewright.train.processes import Processes, join
 from edgewright.train.schedule import rate
 
@@ -42,7 +42,7 @@ class LoopConfig:
     patience: Annotated[int | None, Field(ge=1)] = None  # stop after so many epochs without a better one
     average: Annotated[float, Field(ge=0, lt=1)] = 0.0  # decay of the mean of weights that is evaluated; 0 is off
     seed: int = 0
-    bfloat16: bool = False  # compute so on a CPU too, as a GPU always does: half the time where it has the instructions
+    bfloat16: bool = False  # compute so on a CPU too, as a GPU always does, if it has the instructions: half the time
     threads: Annotated[int, Field(ge=1)] = 1  # of the CPU; another number sums in another order: other last bits
 
 
@@ -121,11 +121,10 @@ def _train(
     history = [Epoch(int(number), loss, score) for number, loss, score in state.load(run, folder)]
     best = max(history, key=lambda epoch: epoch.score, default=None)  # the first of equals, as below
     wrapped = processes.wrap(model)
-    mixed = config.bfloat16 or device.type == "cuda"
 
     def forward(*arrays: np.ndarray) -> Tensor:
         inputs = [torch.from_numpy(array).to(device) for array in arrays]
-        with torch.autocast(device.type, torch.bfloat16) if mixed else nullcontext():
+        with autocast(device, config.bfloat16):
             outputs: Tensor = wrapped(*inputs)
         return outputs.float()
 

@@ -71,6 +71,10 @@ def test_tokenizer_and_model_come_from_the_files(folder: Path) -> None:
         ("dropout = 'some'", "", "", r"model\.dropout: "),
         ("", "kind =", "vocab_size = 900\nkind =", r"\[tokenizer\]: 'vocab_size' follows from the pretrained model"),
         ("", "kind =", "lowercase = false\nkind =", r"\[tokenizer\]: 'lowercase' follows from the pretrained model"),
+        (
+            *("", "kind =", "vocabulary = '.'\nkind ="),
+            r"\[tokenizer\]: 'vocabulary' follows from the pretrained model; remove it",
+        ),
         ("", '"wordpiece"', '"byte_bpe"', r"tokenizer\.kind: "),
         ("", '"encoder"', '"text_cnn"', r"\[model\]: only family = 'encoder' has 'pretrained'; remove one"),
         (
@@ -90,6 +94,64 @@ def test_what_is_wrong_is_said_in_one_line(folder: Path, more: str, old: str, ne
     with pytest.raises(UsageError, match=message) as error:
         read(folder, more, old, new)
     assert "small.toml" in str(error.value) and "\n" not in str(error.value)
+
+
+STUDENT = GOOD.replace('"wordpiece"', '"wordpiece"\nvocabulary = "."').replace(
+    'pretrained = "."', "width = 8\nlayers = 1\nheads = 2\nfeedforward = 16\npositions = 8"
+)
+
+
+def read_student(folder: Path, old: str = "", new: str = "") -> recipes.Recipe:
+    assert old in STUDENT
+    path = folder / "student.toml"
+    path.write_text(STUDENT.replace(old, new) if old else STUDENT, encoding="utf-8")
+    found = recipes.read(path)
+    tables.check(found)
+    return found
+
+
+def test_a_student_with_fresh_weights_reads_the_tokens_of_a_pretrained_encoder(folder: Path) -> None:
+    found = read_student(folder)
+    words = tables.build_tokenizer(found, ())
+    assert words == pretrained.tokenizer(folder, 8)
+    model = made(found, words, 0)
+    assert isinstance(model, Encoder) and model.config.vocab_size == words.vocab_size
+    assert not torch.equal(model.embedding.weight[1:], pretrained.encoder(folder, 3).embedding.weight[1:])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            'vocabulary = "."',
+            'vocabulary = "no"',
+            r"\[tokenizer\]: vocabulary: no is no pretrained encoder: give gt-",
+        ),
+        ('vocabulary = "."', "vocabulary = 7", r"\[tokenizer\]: vocabulary must be a name or a folder, not 7"),
+        (
+            *('vocabulary = "."', 'vocabulary = "."\nmin_frequency = 2'),
+            r"\[tokenizer\]: 'min_frequency' follows from the pretrained vocabulary; remove it",
+        ),
+        ('"wordpiece"', '"byte_bpe"', r"\[tokenizer\]: unknown key 'vocabulary'"),
+        ('"wordpiece"', '"hashed_ngrams"', r"\[tokenizer\]: unknown key 'vocabulary'"),
+    ],
+)
+def test_a_wrong_vocabulary_is_said_in_one_line(folder: Path, old: str, new: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message) as error:
+        read_student(folder, old, new)
+    assert "student.toml" in str(error.value) and "\n" not in str(error.value)
+
+
+def test_other_files_are_another_vocabulary(folder: Path, tmp_path: Path) -> None:
+    def key() -> str:
+        found = read_student(folder)
+        plan = stages.build(found, found.task_with_gates(), "quick", tmp_path / "build", Reporter())
+        return plan.tokenizer.key
+
+    before = key()
+    with (folder / "vocab.txt").open("a", encoding="utf-8") as file:
+        file.write("more\n")
+    assert key() != before
 
 
 def test_an_encoder_with_too_few_positions_is_refused(folder: Path) -> None:

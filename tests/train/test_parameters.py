@@ -10,6 +10,7 @@ import torch
 from edgewright.data.dataset import Dataset
 from edgewright.errors import UsageError
 from edgewright.models.encoder import Encoder, EncoderConfig
+from edgewright.train import bfloat16
 from edgewright.train.labels import LabelsConfig, train
 from edgewright.train.parameters import freeze, groups, under
 
@@ -49,7 +50,8 @@ def test_frozen_parts_stay_as_they_were_and_all_others_learn(tmp_path: Path) -> 
         assert torch.equal(value, before[name]) == frozen, name
 
 
-def test_it_learns_in_bfloat16_and_leaves_float32(tmp_path: Path) -> None:
+def test_it_learns_in_bfloat16_and_leaves_float32(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bfloat16, "has_instructions", lambda: True)  # others emulate them
     made = model(layers=1)
     config = LabelsConfig(epochs=12, batch_size=16, learning_rate=3e-3, bfloat16=True)
     assert train(made, rows(300), rows(60), config, tmp_path / "a").best.score > 0.9
@@ -57,6 +59,16 @@ def test_it_learns_in_bfloat16_and_leaves_float32(tmp_path: Path) -> None:
     exact = model(layers=1)
     train(exact, rows(300), rows(60), LabelsConfig(**{**config.__dict__, "bfloat16": False}), tmp_path / "b")
     assert not torch.equal(made.head.weight, exact.head.weight), "it was computed in another precision"
+
+
+def test_a_cpu_without_bfloat16_computes_in_float32_instead_of_emulating_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True, "avx512_bf16": False})
+    asked, exact = model(layers=1), model(layers=1)
+    for made, wanted in ((asked, True), (exact, False)):
+        train(made, rows(32), rows(16), LabelsConfig(epochs=1, batch_size=16, bfloat16=wanted), tmp_path / str(wanted))
+    assert torch.equal(asked.head.weight, exact.head.weight)
 
 
 def test_each_parameter_that_is_trained_is_in_one_group_with_its_rate() -> None:
