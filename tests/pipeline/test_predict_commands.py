@@ -29,7 +29,7 @@ from edgewright.pipeline import predict_commands
 from edgewright.pipeline.predict_commands import CharactersRead, LineScore
 from edgewright.runtimes import bundle as reader
 from edgewright.runtimes.stream import CharacterStream, LogStream, open_stream
-from tests.end_to_end.runs import edgewright, refused
+from tests.end_to_end.runs import edgewright, inside, refused
 
 pytest.importorskip("onnxruntime", reason="needs edgewright[onnx]")
 
@@ -138,7 +138,7 @@ def test_after_a_text_the_likeliest_characters_are_named(text: Path) -> None:
     names = [one.character for one in answer.next]
     assert set(names) == {"a", "b", "c", "\n"}
     assert [one.probability for one in answer.next] == pytest.approx(sorted(shares[2:], reverse=True))
-    assert f"next  {names[0]!r} 0." in edgewright("predict", text, "ab").stdout
+    assert f"next  {names[0]!r} 0." in inside("predict", text, "ab").stdout
 
 
 def ask(bundle: Path, text: str | None = None, file: Path | None = None, runtime: str | None = None) -> list[Any]:
@@ -161,8 +161,8 @@ def test_a_file_that_is_no_log_is_refused(logs: Path, tmp_path: Path, content: b
 
 
 def test_wrong_arguments_are_one_clear_line(logs: Path, text: Path, tmp_path: Path) -> None:
-    refused(edgewright("predict", logs, stdin="a line\n"), 3, "log line 1: not of the form")
-    refused(edgewright("predict", logs, "--file", tmp_path / "nowhere.log"), 3, "nowhere.log: No such file")
+    refused(inside("predict", logs, stdin="a line\n"), 3, "log line 1: not of the form")
+    refused(inside("predict", logs, "--file", tmp_path / "nowhere.log"), 3, "nowhere.log: No such file")
     with pytest.raises(IsADirectoryError):
         ask(logs, file=tmp_path)
     with pytest.raises(UsageError, match="give TEXT or a file, not both"):
