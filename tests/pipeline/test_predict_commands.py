@@ -19,16 +19,14 @@ from edgewright.data.files import read_json, sha256, write_json
 from edgewright.data.log_features import BUCKETS
 from edgewright.data.sequence_rows import line_inputs, line_outputs
 from edgewright.errors import DamagedFileError, DataError, EdgewrightError, UsageError
-from edgewright.export import bundle as writer
 from edgewright.export import export
 from edgewright.export.artifact import Metadata
-from edgewright.export.bundle import Content, Shipped
 from edgewright.models import checkpoint
 from edgewright.models.sequence_net import SequenceNet, SequenceNetConfig
 from edgewright.pipeline import predict_commands
 from edgewright.pipeline.predict_commands import CharactersRead, LineScore
-from edgewright.runtimes import bundle as reader
 from edgewright.runtimes.stream import CharacterStream, LogStream, open_stream
+from tests import small_bundle
 from tests.end_to_end.runs import edgewright, inside, refused
 
 pytest.importorskip("onnxruntime", reason="needs edgewright[onnx]")
@@ -46,28 +44,11 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> MakeBundle:
         methods = model.methods((4,))
         metadata = Metadata("tiny", "for tests", (), "MIT", "1")
         artifact = export("onnx", quantize(model, "fp32"), methods, folder / "onnx-fp32.onnx", [], metadata)
-        checkpoint.save_model(model, "sequence_net", folder / "model.safetensors")
+        checkpoint.save_model(model, "sequence_net", folder / "reference.safetensors")
         if reads == "characters":
             tokenizer.save(TOKENIZER, folder / "tokenizer.json")
-        said = {"decoding": "sequence", "temperature": 1.0, "threshold": None, "windows": "state"}
-        content = Content(
-            name="tiny",
-            description="",
-            task={"name": "tiny", "kind": "sequence", "labels": [], "reject_label": None},
-            methods=methods,
-            postprocess=said | {"reads": reads},
-            data=read_json(reader.zoo()["urgency"] / "manifest.json")["data"],
-            seeds=[0],
-            versions={},
-            gates=[],
-            measurements=[],
-            tokenizer=folder / "tokenizer.json" if reads == "characters" else None,
-            reference=folder / "model.safetensors",
-            golden=[],
-            shipped=[Shipped(artifact, 0.0)],
-        )
-        writer.write(content, folder / "bundle")
-        return folder / "bundle"
+        said = {"decoding": "sequence", "temperature": 1.0, "threshold": None, "windows": "state", "reads": reads}
+        return small_bundle.write(folder, [artifact], methods, (), "sequence", said)
 
     return make
 

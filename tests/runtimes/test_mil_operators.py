@@ -1,10 +1,6 @@
 """Each operator of the interpreter against torch or NumPy, through a package that coremltools wrote."""
 
-import contextlib
 import gc
-import io
-import logging
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,22 +14,9 @@ from torch.nn import functional as F
 
 from edgewright.runtimes.mil.loading import load_program
 from edgewright.runtimes.mil.operators import OPERATORS
+from tests.runtimes.quiet import quiet
 
 pytest.importorskip("coremltools", reason="needs edgewright[coreml]")
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """coremltools logs a dozen lines and shows progress bars; none of it is under test."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
-
 
 with quiet():
     import coremltools

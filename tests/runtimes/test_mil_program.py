@@ -2,13 +2,10 @@
 
 import contextlib
 import gc
-import io
-import logging
 import shutil
 import struct
 import subprocess
 import sys
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,22 +19,9 @@ from edgewright.errors import DamagedFileError, EdgewrightError
 from edgewright.runtimes import coreml
 from edgewright.runtimes.mil.loading import MODEL_FOLDER, load_program, read_model
 from edgewright.runtimes.mil.operators import OPERATORS
+from tests.runtimes.quiet import quiet
 
 pytest.importorskip("coremltools", reason="needs edgewright[coreml]")
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """coremltools logs a dozen lines and shows progress bars; none of it is under test."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
-
 
 with quiet():
     import coremltools
