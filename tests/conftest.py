@@ -1,5 +1,6 @@
-"""The option that all golden tests share, and the order of the folders."""
+"""The option that all golden tests share, the order of the folders, and a collector of garbage with little to do."""
 
+import gc
 from pathlib import Path
 
 import pytest
@@ -19,3 +20,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return LONGEST_FIRST.index(folder) if folder in LONGEST_FIRST else len(LONGEST_FIRST)
 
     items.sort(key=place)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_collections() -> None:
+    """Of what is there when a file begins, a million objects of the libraries, nothing is looked through again.
+
+    Converters make so many objects that the collector runs often, and coremltools calls it itself: 0.7 s each time.
+    """
+    gc.collect()
+    gc.freeze()

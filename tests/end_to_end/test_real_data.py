@@ -13,7 +13,7 @@ from tests.end_to_end.runs import Run, edgewright, inside, run
 NO_TIMES = "\nmax_p50_ms = 1000\nmax_text_to_label_p50_ms = 1000\n"
 
 
-@pytest.fixture(scope="module", params=["intent", "banking"])
+@pytest.fixture(scope="module", params=["intent", pytest.param("banking", marks=pytest.mark.slow)])
 def real_run(request: pytest.FixtureRequest, real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp(request.param)
     text = packaged()[request.param].read_text(encoding="utf-8")

@@ -34,6 +34,7 @@ def test_the_run_passes_and_says_so_in_the_promised_json(small_run: Run) -> None
     promised |= {"peak_memory_bytes", "runtime", "gates"}
     for cell in record["cells"]:
         assert promised <= set(cell)
+        assert cell["metrics"]["out_of_scope"] is None  # the task rejects nothing
         assert all({"name", "bound", "measured", "verdict"} <= set(gate) for gate in cell["gates"])
     assert read_json(small_run.out / "record.json") == record
 

@@ -1,7 +1,6 @@
 """Each operator of the interpreter against torch or NumPy, through a package that coremltools wrote."""
 
-import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -219,14 +218,6 @@ TRACED: dict[str, tuple[nn.Module, tuple[Tensor, ...]]] = {
     ),
 }
 IOS_18_ONLY = ("attention", "attention_mask", "written_slices")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick_conversions() -> Iterator[None]:
-    """coremltools calls gc.collect() in each conversion, which takes 0.7 s where torch and others are imported."""
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.fixture(scope="module")

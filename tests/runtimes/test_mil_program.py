@@ -1,12 +1,11 @@
 """Programs as a whole: compressed weights, states, float16, and packages that are damaged or unknown."""
 
 import contextlib
-import gc
 import shutil
 import struct
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -37,14 +36,6 @@ with quiet():
     )
 
 IOS_17, IOS_18 = coremltools.target.iOS17, coremltools.target.iOS18
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick_conversions() -> Iterator[None]:
-    """coremltools calls gc.collect() in each conversion, which takes 0.7 s where torch and others are imported."""
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:
