@@ -3,7 +3,8 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 # two processes, a file each: fixtures that several tests share are made once a file. One thread each: the models are tiny.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -rs -n 2 --dist loadfile
+# In the order of tests/conftest.py: xdist would begin with the files of most tests, which are short ones.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -rs -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help install demo test test-slow lint types check results clean
 

@@ -30,25 +30,29 @@ Effort = Literal["rapid", "quick", "normal"]
 
 @dataclass(frozen=True)
 class Budget:
-    """At least so many calls AND so many seconds for each job, spread over blocks."""
+    """At least so many calls AND so many seconds for each job, spread over blocks.
+
+    more_blocks: at most so many again, while some are disturbed.
+    """
 
     calls: int
     seconds: float
     blocks: int
     warm_calls: int
     warm_seconds: float
+    more_blocks: int = 0
 
 
 BUDGETS: dict[Effort, Budget] = {
-    "rapid": Budget(calls=64, seconds=1, blocks=10, warm_calls=200, warm_seconds=0.5),
-    "quick": Budget(calls=1024, seconds=3, blocks=10, warm_calls=1000, warm_seconds=1),
-    "normal": Budget(calls=1024, seconds=10, blocks=40, warm_calls=2000, warm_seconds=2),
+    # a run has a dozen jobs or two: at a second each, their times would take longer than all else that rapid does
+    "rapid": Budget(calls=64, seconds=0.3, blocks=10, warm_calls=200, warm_seconds=0.2),
+    "quick": Budget(calls=1024, seconds=3, blocks=10, warm_calls=1000, warm_seconds=1, more_blocks=10),
+    "normal": Budget(calls=1024, seconds=10, blocks=40, warm_calls=2000, warm_seconds=2, more_blocks=40),
 }
 
 # A machine is called quiet when the reference workload varies no more than this, and the worker had the CPU to itself.
 QUIET_SPREAD = 0.10
 QUIET_CPU_SHARE = 0.97
-MORE_ROUNDS = 1.0  # of the budget's blocks, at most so many again, while blocks are disturbed
 
 
 @dataclass(frozen=True)
@@ -118,7 +122,7 @@ Results = dict[str, dict[str, Latency]]  # job → series → latency
 def measure(jobs: Sequence[Job], effort: Effort, progress: Callable[[int, int], None] | None = None) -> Results:
     """Time all jobs in turns: name → series → Latency.
 
-    While a job has fewer than the budget's blocks undisturbed, further rounds are made, at most as many again.
+    While a job has fewer than the budget's blocks undisturbed, further rounds are made, as many as the budget allows.
 
     Args:
         progress: told the blocks done and the blocks in all.
@@ -130,7 +134,7 @@ def measure(jobs: Sequence[Job], effort: Effort, progress: Callable[[int, int], 
     assert len({job.name for job in jobs}) == len(jobs), "two jobs of one name"
     taken: dict[str, list[Block]] = {job.name: [] for job in jobs}
     warmed = {}
-    most = budget.blocks + int(budget.blocks * MORE_ROUNDS)
+    most = budget.blocks + budget.more_blocks
     with ExitStack() as stack:
         workers = {}
         for job in jobs:

@@ -3,7 +3,9 @@
 To add a target, write its file, its runtime in runtimes/, and its column in compress/numerics.py.
 """
 
-from collections.abc import Sequence
+import contextlib
+import gc
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -39,4 +41,21 @@ def export(
         raise missing_extra(error, target, f"export to {target}") from error
     used = used_parameters(model.module, methods)
     weights = {name: grid for name, grid in model.weights.items() if name in used}
-    return exporter.export(replace(model, weights=weights), methods, path, calibration, metadata)
+    with _collecting_only_what_is_new():
+        return exporter.export(replace(model, weights=weights), methods, path, calibration, metadata)
+
+
+@contextlib.contextmanager
+def _collecting_only_what_is_new() -> Iterator[None]:
+    """Spare the garbage collector the objects that are there already: a million of the libraries' own.
+
+    A conversion makes so many that it is called again and again, and coremltools calls it itself.
+    """
+    if gc.get_freeze_count():  # by whoever runs this, who may rely on it
+        yield
+        return
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()

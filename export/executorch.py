@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from executorch.backends.xnnpack.partition.config import ALL_PARTITIONER_CONFIGS
+from executorch.backends.xnnpack.partition.graphs import bilinear_2d
 from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
 from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
     XNNPACKQuantizer,
@@ -65,7 +66,7 @@ def export(
             is stored otherwise than the grid says; the message names the operator and the layer.
     """
     assert SUPPORT[model.numerics, "executorch"].supported, model.numerics
-    with _quiet():
+    with _quiet(), _no_images():
         programs: dict[str, ExportedProgram] = {}
         for method in methods:
             programs |= _programs(model, method, calibration)
@@ -299,3 +300,14 @@ def _quiet() -> Iterator[None]:
             yield
         finally:
             logging.disable(previous)
+
+
+@contextlib.contextmanager
+def _no_images() -> Iterator[None]:
+    """Without XNNPACK's search for bilinear upsampling: it traces four models for it, which takes a process seconds."""
+    patterns = bilinear_2d.get_graphs_dict
+    bilinear_2d.get_graphs_dict = dict
+    try:
+        yield
+    finally:
+        bilinear_2d.get_graphs_dict = patterns

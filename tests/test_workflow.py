@@ -14,11 +14,10 @@ from typing import Any
 
 import pytest
 import typer
+import yaml
 
 from edgewright import cli
 from edgewright.data.files import read_json
-
-yaml: Any = pytest.importorskip("yaml", reason="needs PyYAML, which the targets' libraries bring")
 
 ROOT = Path(__file__).parents[1]
 WORKFLOW = ROOT / ".github" / "workflows" / "benchmark.yml"

@@ -2,20 +2,23 @@
 
 With words 1-2 alone it is the usual one; with character 2-5-grams (inside words) beside them the strong one, at tens
 of megabytes. Stored as plain text and float32 arrays, and restored into scikit-learn's own classes.
+
+scikit-learn is imported where it is used: it takes as long as PyTorch, and every run reads this module.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.sparse import hstack
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.svm import LinearSVC
 
 from edgewright.benchmarks.peers import LABELS, Rows, read_labels
 from edgewright.data.files import write_bytes, write_json
 from edgewright.errors import DamagedFileError
+
+if TYPE_CHECKING:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.svm import LinearSVC
 
 WEIGHTS = "weights.npz"
 NEVER = -2.0  # the score of a class without a training row: a plane lies at about -1 from the texts of other classes
@@ -28,7 +31,7 @@ PARTS: dict[str, dict[str, Any]] = {"words.txt": WORDS, "characters.txt": CHARAC
 class TfidfPeer:
     """The restored vectorizers and classifier."""
 
-    def __init__(self, vectorizers: Sequence[TfidfVectorizer], classifier: LinearSVC, classes: int) -> None:
+    def __init__(self, vectorizers: "Sequence[TfidfVectorizer]", classifier: "LinearSVC", classes: int) -> None:
         self._vectorizers = vectorizers
         self._classifier = classifier
         self._classes = classes  # of the task; the classifier has those that it was fitted on
@@ -49,6 +52,8 @@ class TfidfPeer:
         return scores
 
     def _features(self, texts: Sequence[str]) -> Any:
+        from scipy.sparse import hstack
+
         parts = [vectorizer.transform(texts) for vectorizer in self._vectorizers]
         return parts[0] if len(parts) == 1 else hstack(parts, format="csr")
 
@@ -59,6 +64,9 @@ def fit(training: Rows, names: Sequence[str], folder: Path, characters: bool = T
     Args:
         characters: word 1-2-grams and character 2-5-grams; without it words 1-2 alone.
     """
+    from scipy.sparse import hstack
+    from sklearn.svm import LinearSVC
+
     files = list(PARTS) if characters else ["words.txt"]
     vectorizers = [_vectorizer(PARTS[file]) for file in files]
     features = hstack([vectorizer.fit_transform(training.texts) for vectorizer in vectorizers], format="csr")
@@ -80,6 +88,8 @@ def fit(training: Rows, names: Sequence[str], folder: Path, characters: bool = T
 
 def load(folder: Path, threads: int = 1) -> TfidfPeer:
     """What `fit` left; scikit-learn predicts with one thread whatever `threads` says."""
+    from sklearn.svm import LinearSVC
+
     classes = len(read_labels(folder))
     try:
         with np.load(folder / WEIGHTS, allow_pickle=False) as stored:
@@ -93,11 +103,13 @@ def load(folder: Path, threads: int = 1) -> TfidfPeer:
     return TfidfPeer(vectorizers, classifier, classes)
 
 
-def _vectorizer(settings: dict[str, Any], **more: Any) -> TfidfVectorizer:
+def _vectorizer(settings: dict[str, Any], **more: Any) -> "TfidfVectorizer":
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
     return TfidfVectorizer(sublinear_tf=True, dtype=np.float32, **settings, **more)
 
 
-def _restored(path: Path, idf: np.ndarray) -> TfidfVectorizer:
+def _restored(path: Path, idf: np.ndarray) -> "TfidfVectorizer":
     entries = path.read_bytes().decode("utf-8", "surrogatepass").split("\n")
     vectorizer = _vectorizer(PARTS[path.name], vocabulary={entry: column for column, entry in enumerate(entries)})
     vectorizer.idf_ = idf

@@ -63,11 +63,11 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Train, export, verify, time and judge everything that a recipe names; write the bundle and the report."""
+    prepared, reporter = prepared_run(recipe, effort, build, ablate)
     from edgewright.benchmarks import record as records
     from edgewright.benchmarks.reports import run_report, steps
     from edgewright.pipeline import run as runs
 
-    prepared, reporter = prepared_run(recipe, effort, build, ablate)
     if plan:
         rows = [
             {"stage": step.stage.title, "cached": step.cached, "reason": step.reason}
@@ -102,9 +102,9 @@ def train(
 
     On several processes: torchrun --nproc-per-node 2 -m edgewright train RECIPE
     """
+    prepared, reporter = prepared_run(recipe, effort, build)
     from edgewright.pipeline import commands
 
-    prepared, reporter = prepared_run(recipe, effort, build)
     answer = commands.train(prepared, out, reporter)
     if prepared.plan.graph.follower:
         return
@@ -120,9 +120,9 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write every artifact that a recipe names, without verifying or timing them."""
+    prepared, reporter = prepared_run(recipe, effort, build)
     from edgewright.pipeline import commands
 
-    prepared, reporter = prepared_run(recipe, effort, build)
     rows = commands.export(prepared, out, reporter)
     show.rows(
         rows, as_json, lambda a: f"{a['target']:<11} {a['numerics']:<22} {a['size_bytes']:>9,} bytes  {a['file']}"
@@ -246,9 +246,9 @@ def bisect(
     as_json: Json = False,
 ) -> None:
     """Say at which step an artifact stops giving PyTorch's answers: eager, grid, graph, lowered, runtime."""
+    prepared, reporter = prepared_run(recipe, effort, build)
     from edgewright.pipeline import commands
 
-    prepared, reporter = prepared_run(recipe, effort, build)
     rows = commands.bisect(prepared, target, numerics, reporter)
     show.rows(
         rows, as_json, lambda r: f"{r['step']:<22} {show.number(r['max_abs_logit_error'], '.3g'):>9}  {r['note']}"
@@ -270,10 +270,10 @@ def sensitivity(
     as_json: Json = False,
 ) -> None:
     """Say which layer at how many bits costs how much, and the [quantize] table that saves most bytes."""
+    prepared, reporter = prepared_run(recipe, effort, build)
     from edgewright.benchmarks.reports import sensitivity_report
     from edgewright.pipeline import sensitivity_commands
 
-    prepared, reporter = prepared_run(recipe, effort, build)
     found = sensitivity_commands.measure(prepared, max_drop, out, reporter)
     if as_json:
         print(json.dumps(sensitivity_report.to_json(found, prepared.recipe.name), ensure_ascii=False))

@@ -52,16 +52,20 @@ def bench(
 ) -> None:
     """Time the artifacts of a bundle, and judge them by an earlier record: exit code 1 says that one got slower."""
     from edgewright.benchmarks import bench_record, compare
-    from edgewright.benchmarks.reports import bench_report
-    from edgewright.pipeline import bench_commands, bundle_bench
+    from edgewright.pipeline import bench_commands
     from edgewright.runtimes.bundle import find
 
-    base = bench_commands.read(against) if against else None  # a wrong file is told before the work
-    wanted = bundle_bench.FULL if full else bundle_bench.Wanted()
-    if threads is not None:
-        wanted = replace(wanted, threads=bench_commands.thread_counts(threads))
+    # what is wrong is told before the work, and before PyTorch is there
+    base = bench_commands.read(against) if against else None
+    counts = bench_commands.thread_counts(threads) if threads is not None else None
     samples = bench_commands.make_folder(out) / "samples.npz" if out else None
-    record = bundle_bench.bench(find(bundle), data, runtime, wanted, effort_of(effort), samples, new_reporter())
+    path, chosen = find(bundle), effort_of(effort)
+    from edgewright.benchmarks.reports import bench_report
+    from edgewright.pipeline import bundle_bench
+
+    wanted = bundle_bench.FULL if full else bundle_bench.Wanted()
+    wanted = wanted if counts is None else replace(wanted, threads=counts)
+    record = bundle_bench.bench(path, data, runtime, wanted, chosen, samples, new_reporter())
     if out:
         bench_commands.write(record, out)
     if as_json:
@@ -102,11 +106,11 @@ def peers(
     as_json: Json = False,
 ) -> None:
     """Time a recipe's int8 artifacts and what one would use instead in one run, on the same rows: needs [peers]."""
+    prepared, reporter = prepared_run(recipe, effort, build)
     from edgewright.benchmarks import bench_record
     from edgewright.benchmarks.reports import bench_report
     from edgewright.pipeline import bench_commands, peer_bench
 
-    prepared, reporter = prepared_run(recipe, effort, build)
     record = peer_bench.run(prepared, bench_commands.make_folder(out), reporter)
     bench_commands.write(record, out)
     if as_json:

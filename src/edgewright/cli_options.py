@@ -26,10 +26,12 @@ BUILD = Path("build")
 
 def prepared_run(recipe: str, effort: str, build: Path, ablate: bool = False) -> tuple[Any, Any]:
     from edgewright.pipeline import recipe as recipes
+
+    found, chosen, reporter = recipes.read(recipes.find(recipe)), effort_of(effort), new_reporter()
+    # only now, and so are the imports of the commands: a mistyped name need not wait for PyTorch
     from edgewright.pipeline import run as runs
 
-    reporter = new_reporter()
-    return runs.prepare(recipes.read(recipes.find(recipe)), effort_of(effort), build, reporter, ablate), reporter
+    return runs.prepare(found, chosen, build, reporter, ablate), reporter
 
 
 def effort_of(value: str) -> Any:

@@ -12,7 +12,6 @@ from edgewright.compress.numerics import Numerics, Target
 from edgewright.compress.quantize import quantize
 from edgewright.data import tokenizer
 from edgewright.data.wordpiece import WordPiece
-from edgewright.export import bundle as writer
 from edgewright.export import export
 from edgewright.export.artifact import SUFFIX, Metadata
 from edgewright.models.checkpoint import save_model
@@ -21,6 +20,7 @@ from edgewright.models.text_cnn import TextCNN, TextCNNConfig
 from edgewright.runtimes import bundle as reader
 from edgewright.runtimes import load
 from edgewright.runtimes.bundle import Bundle, BundleArtifact
+from tests import small_bundle
 
 LENGTH = 8
 BATCH = 5
@@ -48,27 +48,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
         export("onnx", quantize(model, kind), [method], folder / f"{kind}{SUFFIX['onnx']}", [], about)
         for kind in numerics
     ]
-    content = writer.Content(
-        name="small",
-        description="",
-        task={"name": "small", "kind": "single_label", "labels": list(LABELS), "reject_label": None},
-        methods=[method],
-        postprocess={"decoding": "argmax", "temperature": 1.0, "threshold": None, "windows": "mean_logits"},
-        data={
-            **{"source": "none", "fingerprint": "none", "licence": "MIT", "tier": "generated"},
-            **{"redistributable": True, "generated": True},
-        },
-        seeds=[],
-        versions={},
-        gates=[],
-        measurements=[],
-        tokenizer=folder / "tokenizer.json",
-        reference=folder / "reference.safetensors",
-        golden=[],
-        shipped=[writer.Shipped(artifact, 0.0) for artifact in shipped],
-    )
-    writer.write(content, folder / "bundle")
-    return reader.read(folder / "bundle")
+    return reader.read(small_bundle.write(folder, shipped, [method], LABELS))
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,9 @@ from edgewright.benchmarks.latency import Job
 from edgewright.data import files, tokenizer
 from edgewright.data.wordpiece import WordPiece
 from edgewright.errors import UsageError
-from edgewright.export import bundle
 from edgewright.export.artifact import describe
 from edgewright.models.methods import Method, Tensor
+from tests import small_bundle
 
 pytest.importorskip("onnxruntime", reason="needs edgewright[onnx]")
 
@@ -33,27 +33,7 @@ def bundled(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (Tensor("logits", "float32", ("batch", LENGTH)),),
         (LENGTH,),
     )
-    content = bundle.Content(
-        name="sample",
-        description="",
-        task={"name": "sample", "kind": "single_label", "labels": labels, "reject_label": None},
-        methods=[method],
-        postprocess={"decoding": "argmax", "temperature": 1.0, "threshold": None, "windows": "mean_logits"},
-        data={
-            **{"source": "none", "fingerprint": "none", "licence": "MIT", "tier": "generated"},
-            **{"redistributable": True, "generated": True},
-        },
-        seeds=[],
-        versions={},
-        gates=[],
-        measurements=[],
-        tokenizer=folder / "tokenizer.json",
-        reference=folder / "reference.safetensors",
-        golden=[],
-        shipped=[bundle.Shipped(describe("onnx", "fp32", artifact, {}, {}, {}), 0.0)],
-    )
-    bundle.write(content, folder / "bundle")
-    return folder / "bundle"
+    return small_bundle.write(folder, [describe("onnx", "fp32", artifact, {}, {}, {})], [method], labels)
 
 
 def test_the_parts_of_text_to_label_are_timed_apart_and_together(bundled: Path, tmp_path: Path) -> None:

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+import torch
 
 from edgewright.data.sampling import Sampling, allowed, candidates
 
-torch = pytest.importorskip("torch")
 processors = pytest.importorskip("transformers.generation.logits_process", reason="needs edgewright[peers]")
 
 SEEN = [3, 5, 5, 17, 40]

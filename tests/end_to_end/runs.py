@@ -1,12 +1,18 @@
 """Running the command line as a user would, and what a run leaves."""
 
+import contextlib
+import io
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
+
+from edgewright.cli import main
 
 
 @dataclass(frozen=True)
@@ -22,7 +28,7 @@ class Done:
 
 
 def edgewright(*arguments: str | Path, stdin: str | bytes | None = None, **environment: str) -> Done:
-    """Run the command line in a process of its own."""
+    """Run the command line in a process of its own: for what a process is needed to show, as it takes seconds."""
     given = stdin.encode() if isinstance(stdin, str) else stdin
     done = subprocess.run(
         [sys.executable, "-m", "edgewright", *map(str, arguments)],
@@ -31,6 +37,27 @@ def edgewright(*arguments: str | Path, stdin: str | bytes | None = None, **envir
         env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
     )
     return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def inside(*arguments: str | Path, stdin: str | bytes = b"") -> Done:
+    """Run the command line in this process, whose libraries are loaded already.
+
+    What is raised and not explained reaches the test.
+    """
+    given = io.TextIOWrapper(io.BytesIO(stdin.encode() if isinstance(stdin, str) else stdin), encoding="utf-8")
+    stdout, stderr, code = io.StringIO(), io.StringIO(), 0
+    with (
+        patch.object(sys, "argv", ["edgewright", *map(str, arguments)]),
+        patch.object(sys, "stdin", given),
+        contextlib.redirect_stdout(stdout),
+        contextlib.redirect_stderr(stderr),
+    ):
+        try:
+            main()
+        except SystemExit as end:
+            assert end.code is None or isinstance(end.code, int)
+            code = end.code or 0
+    return Done(code, stdout.getvalue(), stderr.getvalue())
 
 
 def refused(done: Done, code: int, *words: str) -> None:
@@ -84,6 +111,14 @@ lengths = [16, 64]
 min_accuracy = 0.5
 max_accuracy_drop = 0.02
 """
+
+
+def changed(recipe: str, changes: Mapping[str, str]) -> str:
+    """The text of a recipe with other settings; each key must stand in it."""
+    for old, new in changes.items():
+        assert old in recipe, old
+        recipe = recipe.replace(old, new)
+    return recipe
 
 
 def run(recipe: Path | str, folder: Path) -> Run:

@@ -10,11 +10,11 @@ import pytest
 
 from edgewright.compress.numerics import NUMERICS, SUPPORT, TARGETS
 from edgewright.models import MODELS
-from tests.end_to_end.runs import SMALL, edgewright
+from tests.end_to_end.runs import SMALL, edgewright, inside
 
 
 def test_models_lists_families_with_parameters_and_formats() -> None:
-    rows = edgewright("models", "--json").json()
+    rows = inside("models", "--json").json()
     assert {row["name"] for row in rows} == set(MODELS)
     for row in rows:
         assert set(row) == {"name", "parameters", "formats"} and row["formats"] == list(TARGETS)
@@ -23,11 +23,11 @@ def test_models_lists_families_with_parameters_and_formats() -> None:
 
 
 def test_doctor_prints_the_one_table() -> None:
-    answer = edgewright("doctor", "--json").json()
+    answer = inside("doctor", "--json").json()
     for numerics in NUMERICS:
         for target in TARGETS:
             assert answer["numerics"][numerics][target]["supported"] == SUPPORT[numerics, target].supported
-    lines = edgewright("doctor").stdout.splitlines()
+    lines = inside("doctor").stdout.splitlines()
     row = next(line for line in lines if line.startswith("weight_only_wi8_afp16"))
     assert row.split()[1:] == ["–", "–", "yes", "–"]
 
@@ -49,13 +49,13 @@ def test_data_prepare_writes_the_same_bytes_for_the_same_seed(tmp_path: Path) ->
 
 
 def test_data_stats_counts_and_shows_no_text() -> None:
-    answer = edgewright("data", "stats", "emails", "--count", "300", "--json").json()
+    answer = inside("data", "stats", "emails", "--count", "300", "--json").json()
     assert sum(split["rows"] for split in answer["splits"].values()) == 300
     assert "Bonjour" not in json.dumps(answer)
 
 
 def test_data_stats_of_a_log_searches_no_leaks() -> None:
-    answer = edgewright("data", "stats", "log_lines", "--count", "1000", "--json").json()
+    answer = inside("data", "stats", "log_lines", "--count", "1000", "--json").json()
     assert answer["leaks"] is None and "a log repeats its lines" in answer["notes"][0]
     assert sum(split["rows"] for split in answer["splits"].values()) == 1000
 
@@ -64,7 +64,7 @@ def test_a_set_that_is_not_here_says_how_to_get_it(tmp_path: Path) -> None:
     nowhere = {"EDGEWRIGHT_DATA": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
     done = edgewright("run", "intent", "--plan", **nowhere)
     assert done.code == 3 and "edgewright data get intent_clinc150" in done.stderr
-    done = edgewright("data", "stats", "intent_banking7")
+    done = inside("data", "stats", "intent_banking7")
     assert done.code == 2 and "did you mean 'intent_banking77'" in done.stderr
 
 
@@ -87,7 +87,7 @@ def test_version() -> None:
     ["run", "train", "export", "verify", "bench", "compare", "peers", "evaluate", "predict", "report", "bisect"],
 )
 def test_every_command_explains_itself(command: str) -> None:
-    done = edgewright(command, "--help")
+    done = inside(command, "--help")
     assert done.code == 0 and "--json" in done.stdout
 
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from edgewright.pipeline.recipe import packaged
-from tests.end_to_end.runs import Run, edgewright, run
+from tests.end_to_end.runs import Run, edgewright, inside, run
 
 # times are judged where they are measured, by runs that are published: beside other tests they say nothing
 NO_TIMES = "\nmax_p50_ms = 1000\nmax_text_to_label_p50_ms = 1000\n"
 
 
-@pytest.fixture(scope="module", params=["intent", "banking"])
+@pytest.fixture(scope="module", params=["intent", pytest.param("banking", marks=pytest.mark.slow)])
 def real_run(request: pytest.FixtureRequest, real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp(request.param)
     text = packaged()[request.param].read_text(encoding="utf-8")
@@ -62,7 +62,7 @@ def test_out_of_scope_rows_are_rejected_and_reported_apart(real_data: Path, real
         assert outside["n"] > 50 and outside["recall"] > 0.4 and outside["precision"] > 0.7
         assert outside["in_scope_accuracy"] < cell["accuracy"]
     path = real_data / "intent_clinc150" / "validation.jsonl.gz"
-    answers = edgewright("evaluate", real_run.bundle, "--data", path, "--runtime", "onnx", "--json").json()
+    answers = inside("evaluate", real_run.bundle, "--data", path, "--runtime", "onnx", "--json").json()
     assert answers[0]["n"] == 2961 and answers[0]["accuracy"] >= 0.9 and answers[0]["out_of_scope"]["n"] == 99
 
 

@@ -10,32 +10,18 @@ from pathlib import Path
 import pytest
 
 from edgewright.data.files import read_json, sha256
-from tests.end_to_end.runs import Done, edgewright, refused
+from tests.end_to_end.runs import SMALL, Done, changed, edgewright, inside, refused
 
-RECIPE = """
-name = "tiny"
-task = "urgency"
-[data]
-count = 500
-[tokenizer]
-kind = "hashed_ngrams"
-buckets = 1000
-features = 8
-[model]
-family = "ngram_hybrid"
-width = 16
-hidden = 16
-bag_hidden = 32
-[train]
-epochs = 2
-learning_rate = 0.01
-[export]
-lengths = [16, 64]
-targets = ["onnx"]
-[gates]
-min_accuracy = 0.2
-max_accuracy_drop = 0.2
-min_label_agreement_int8 = 0.5
+SETTINGS = {
+    'name = "small"': 'name = "tiny"',
+    "count = 1500": "count = 500",
+    "buckets = 2000": "buckets = 1000",
+    "epochs = 6": "epochs = 2",
+    "lengths = [16, 64]": 'lengths = [16, 64]\ntargets = ["onnx"]',
+    "min_accuracy = 0.5": "min_accuracy = 0.2\nmin_label_agreement_int8 = 0.5",
+    "max_accuracy_drop = 0.02": "max_accuracy_drop = 0.2",
+}
+RECIPE = f"""{changed(SMALL, SETTINGS)}
 [search]
 numerics = ["int8"]
 [search.families.ngram_hybrid]
@@ -43,7 +29,7 @@ numerics = ["int8"]
 "tokenizer.buckets" = [500, 1000, 8000]
 "prune.channels" = 0.0
 """
-TRIALS = 5
+TRIALS = 4
 BUDGET = ("--max-bytes", "150_000", "--max-ms", "50")  # 8,000 buckets of width 32 are more, at 8 bits
 
 
@@ -140,7 +126,7 @@ def test_what_is_too_large_is_not_trained(found: Done, folder: Path) -> None:
     assert f"would fit --max-bytes {record['trials'][0]['shipped_bytes']:_}" in record["relax"]
     page = (folder / "large" / "search.html").read_text(encoding="utf-8")
     assert "nothing fits" in page and "The nearest misses" in page
-    again = edgewright("search", recipe, *where, *BUDGET)
+    again = inside("search", recipe, *where, *BUDGET)
     assert again.code == 1 and "nothing fits in 0.15 MB and 50 ms (2 trials, 0 of them trained)" in again.stdout
 
 
@@ -157,14 +143,14 @@ def test_the_found_recipe_gives_the_same_weights_and_score(found: Done, folder: 
     assert (cell["target"], cell["shipped_bytes"]) == ("onnx", chosen["shipped_bytes"])
     assert cell["macro_f1"] == pytest.approx(record["test"]["onnx"]["macro_f1"])
     # stages of the search are those of a run: here nothing is trained again
-    plan = edgewright("run", recipe, "--build", folder / "build", "--effort", "rapid", "--plan", "--json").json()
+    plan = inside("run", recipe, "--build", folder / "build", "--effort", "rapid", "--plan", "--json").json()
     assert next(step for step in plan if step["stage"] == "train-seed0")["cached"]
 
 
 def test_a_later_call_adds_trials_and_other_settings_are_refused(found: Done, folder: Path) -> None:
-    more = edgewright(*search(folder, *BUDGET, "--trials", str(TRIALS)))
+    more = inside(*search(folder, *BUDGET, "--trials", str(TRIALS)))
     assert [trial["number"] for trial in more.json()["trials"]] == [trial["number"] for trial in found.json()["trials"]]
-    refused(edgewright(*search(folder, "--max-bytes", "160_000", "--max-ms", "50")), 2, "another --max-bytes", "--out")
+    refused(inside(*search(folder, "--max-bytes", "160_000", "--max-ms", "50")), 2, "another --max-bytes", "--out")
 
 
 def test_the_page_stands_alone_and_holds_no_text_of_a_row(found: Done, folder: Path) -> None:
@@ -182,7 +168,7 @@ def test_the_page_stands_alone_and_holds_no_text_of_a_row(found: Done, folder: P
 
 
 def test_a_wrong_option_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
-    refused(edgewright(*search(tmp_path, "--max-bytes", "many")), 2, "--max-bytes", "500_000")
+    refused(inside(*search(tmp_path, "--max-bytes", "many")), 2, "--max-bytes", "500_000")
     assert not (tmp_path / "out").exists()
 
 

@@ -13,7 +13,7 @@ from tests.end_to_end.runs import edgewright, refused
 from tests.end_to_end.test_search import RECIPE, complete, states
 
 pytest.importorskip("ray", reason="needs edgewright[ray]")
-TRIALS = 5
+TRIALS = 3
 PATIENCE_SECONDS = 300.0
 
 

@@ -11,7 +11,7 @@ import edgewright as package
 from edgewright.data.files import read_json
 from edgewright.runtimes.opening import open_classifier
 from edgewright.runtimes.predictor import Predictor
-from tests.end_to_end.runs import SMALL, Run, edgewright, refused
+from tests.end_to_end.runs import SMALL, Run, edgewright, inside, refused
 
 TARGETS = ("executorch", "litert", "coreml", "onnx")
 INT8 = {
@@ -34,6 +34,7 @@ def test_the_run_passes_and_says_so_in_the_promised_json(small_run: Run) -> None
     promised |= {"peak_memory_bytes", "runtime", "gates"}
     for cell in record["cells"]:
         assert promised <= set(cell)
+        assert cell["metrics"]["out_of_scope"] is None  # the task rejects nothing
         assert all({"name", "bound", "measured", "verdict"} <= set(gate) for gate in cell["gates"])
     assert read_json(small_run.out / "record.json") == record
 
@@ -89,7 +90,7 @@ def test_no_text_of_a_row_is_in_the_record_or_in_the_markdown(small_run: Run) ->
 
 def test_a_second_run_makes_nothing_again(small_run: Run) -> None:
     recipe = small_run.out.parent / "small.toml"
-    done = edgewright("run", recipe, "--build", small_run.build, "--effort", "rapid", "--plan", "--json")
+    done = inside("run", recipe, "--build", small_run.build, "--effort", "rapid", "--plan", "--json")
     steps = done.json()
     assert len(steps) >= 20 and all(step["cached"] for step in steps)
 
@@ -97,7 +98,7 @@ def test_a_second_run_makes_nothing_again(small_run: Run) -> None:
 def test_a_changed_recipe_says_what_it_would_make_and_why(small_run: Run, tmp_path: Path) -> None:
     recipe = tmp_path / "small.toml"
     recipe.write_text(SMALL.replace("epochs = 6", "epochs = 7"), encoding="utf-8")
-    done = edgewright("run", recipe, "--build", small_run.build, "--effort", "rapid", "--plan", "--json")
+    done = inside("run", recipe, "--build", small_run.build, "--effort", "rapid", "--plan", "--json")
     steps = {step["stage"]: step for step in done.json()}
     assert steps["tokenizer"]["cached"] and not steps["train-seed0"]["cached"]
     assert steps["train-seed0"]["reason"] == "changed: setting train"
@@ -148,7 +149,7 @@ def test_evaluate_measures_the_bundle_on_a_file(small_run: Run, tmp_path: Path) 
     rows = [row for row in tasks.rows(tasks.find("urgency"), "test", 1500, None)][:60]
     path = tmp_path / "rows.jsonl"
     path.write_text("".join(json.dumps({"text": row.text, "label": row.label}) + "\n" for row in rows), "utf-8")
-    answers = edgewright("evaluate", small_run.bundle, "--data", path, "--runtime", "all", "--json").json()
+    answers = inside("evaluate", small_run.bundle, "--data", path, "--runtime", "all", "--json").json()
     assert {answer["runtime"] for answer in answers} == set(TARGETS)
     for answer in answers:
         assert set(answer) == {"runtime", "numerics", "n", "accuracy", "macro_f1", "label_agreement", "out_of_scope"}
@@ -157,14 +158,14 @@ def test_evaluate_measures_the_bundle_on_a_file(small_run: Run, tmp_path: Path) 
 
 def test_report_renders_a_record_again(small_run: Run, tmp_path: Path) -> None:
     path = tmp_path / "again.html"
-    assert edgewright("report", small_run.out / "record.json", "--out", path).code == 0
+    assert inside("report", small_run.out / "record.json", "--out", path).code == 0
     assert "<svg" in path.read_text(encoding="utf-8")
 
 
 def test_bisect_follows_an_artifact_step_by_step(small_run: Run) -> None:
     recipe = small_run.out.parent / "small.toml"
     more = ("--build", small_run.build, "--effort", "rapid", "--json")
-    done = edgewright("bisect", recipe, "--target", "onnx", "--numerics", "dynamic_wi8_afp32", *more)
+    done = inside("bisect", recipe, "--target", "onnx", "--numerics", "dynamic_wi8_afp32", *more)
     rows = done.json()
     assert done.code == 0
     assert [row["step"] for row in rows] == [
@@ -181,7 +182,7 @@ def test_a_gate_that_is_not_met_fails_the_run_with_1_and_says_which(small_run: R
     strict = SMALL.replace("min_accuracy = 0.5", "min_accuracy = 0.999")
     recipe.write_text(strict, encoding="utf-8")
     more = ("--out", tmp_path / "out", "--build", small_run.build, "--effort", "rapid", "--json")
-    done = edgewright("run", recipe, *more)
+    done = inside("run", recipe, *more)
     record = done.json()
     assert done.code == 1 and record["verdict"] == "fail" and record["bundle"] is None
     assert all("min_accuracy is" in cell["reason"] for cell in record["cells"])
@@ -198,5 +199,5 @@ def test_an_output_folder_that_cannot_be_written_is_named(small_run: Run, tmp_pa
     recipe = small_run.out.parent / "small.toml"
     blocked = tmp_path / "file"
     blocked.write_text("", encoding="utf-8")
-    done = edgewright("run", recipe, "--out", blocked / "out", "--build", small_run.build, "--effort", "rapid")
+    done = inside("run", recipe, "--out", blocked / "out", "--build", small_run.build, "--effort", "rapid")
     refused(done, 3, "file")

@@ -1,8 +1,6 @@
 """Core ML packages of both model families: answers, stored integers, metadata, repeatable bytes, refusals."""
 
-import gc
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -31,14 +29,6 @@ NUMERICS: list[Numerics] = [n for n, target in SUPPORT if target == "coreml" and
 # Largest difference of logits between package and module, relative to the largest logit. fp16: 11 significant bits,
 # a dozen operators in a row.
 TOLERANCE = {"fp32": 2e-6, "fp16": 4e-3, "weight_only_wi8_afp16": 4e-3, "weight_only_wi4_afp16": 4e-3}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick_conversions() -> Iterator[None]:
-    """coremltools calls gc.collect() in each conversion, which takes 0.7 s where torch and others are imported."""
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,5 @@
 """Core ML packages of several methods and of recurrent layers: functions, shared weights, padding, greedy decoding."""
 
-import gc
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -28,14 +26,6 @@ pytest.importorskip("coremltools", reason="needs edgewright[coreml]")
 
 from edgewright.export import coreml  # takes seconds, and logs when the library is missing
 from edgewright.export.coreml_weights import check_weights, stored_name
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick_conversions() -> Iterator[None]:
-    """coremltools calls gc.collect() in each conversion, which takes 0.7 s where torch and others are imported."""
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 class Exported(NamedTuple):

@@ -1,7 +1,5 @@
 """Core ML packages that keep their state: the same answers as with the state handed in and out."""
 
-import gc
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,14 +20,6 @@ pytest.importorskip("coremltools", reason="needs edgewright[coreml]")
 from edgewright.export.coreml_state import export_with_state  # takes seconds, and logs when the library is missing
 
 STEPS = 100
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick_conversions() -> Iterator[None]:
-    """coremltools calls gc.collect() in each conversion, which takes 0.7 s where torch and others are imported."""
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 class Exported(NamedTuple):

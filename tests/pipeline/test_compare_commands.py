@@ -19,7 +19,7 @@ from edgewright.pipeline import compare_commands
 from edgewright.pipeline.compare_commands import Compared, compare_weights
 from edgewright.pipeline.progress import Reporter
 from edgewright.runtimes.bundle import zoo
-from tests.end_to_end.runs import edgewright, refused
+from tests.end_to_end.runs import edgewright, inside, refused
 
 ZOO = zoo()["urgency"]
 QUIET = Reporter(quiet=True)
@@ -72,7 +72,7 @@ def test_a_ready_bundle_stores_the_same_weights_in_all_four_files(whole: Compare
 def test_one_changed_integer_is_told_and_fails(copied: Path) -> None:
     flip_one_integer(copied)
     edit(copied, keep_only("litert", "coreml"))
-    done = edgewright("compare-weights", copied)
+    done = inside("compare-weights", copied)
     assert done.code == 1
     assert "1 of 262176 integers differ" in done.stdout
     assert done.stdout.splitlines()[-1] == "not equal: litert: embedding.weight: 1 of 262176 integers differ"
@@ -159,7 +159,7 @@ def rows(tmp_path: Path) -> Path:
 
 
 def test_rows_show_how_the_labels_agree(rows: Path) -> None:
-    done = edgewright("compare-weights", "urgency", "--data", rows, "--json")
+    done = inside("compare-weights", "urgency", "--data", rows, "--json")
     said = done.json()
     agreement = said["agreement"]
     assert agreement["n"] == 4

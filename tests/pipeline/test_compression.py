@@ -14,27 +14,20 @@ from edgewright.errors import DamagedFileError, UsageError
 from edgewright.pipeline import recipe as recipes
 from edgewright.pipeline import run as runs
 from edgewright.pipeline.progress import Reporter
-from tests.end_to_end.runs import Run, edgewright
+from tests.end_to_end.runs import SMALL, Run, changed, edgewright, inside
 
-STUDENT = """
-name = "student"
-task = "urgency"
-description = "taught, small enough for a test"
-seeds = [0, 1]
-[data]
-count = 1500
-[tokenizer]
-kind = "hashed_ngrams"
-buckets = 1000
-features = 8
-[model]
-family = "ngram_hybrid"
-width = 16
-hidden = 16
-bag_hidden = 32
-[train]
-epochs = 3
-learning_rate = 0.01
+STUDENT = (
+    changed(
+        SMALL,
+        {
+            'name = "small"': 'name = "student"\nseeds = [0, 1]',
+            "buckets = 2000": "buckets = 1000",
+            "epochs = 6": "epochs = 3",
+            "lengths = [16, 64]": 'lengths = [16, 64]\ntargets = ["litert"]\nnumerics = { litert = ["int8"] }',
+            "min_accuracy = 0.5\nmax_accuracy_drop = 0.02\n": "min_accuracy = 0.3\n",
+        },
+    )
+    + """
 [distill]
 teachers = ["tfidf", { name = "teacher.toml", weight = 2.0 }]
 epochs = 3
@@ -46,13 +39,8 @@ bits = 4
 epochs = 2
 [quantize]
 bits = { embedding = 4 }
-[export]
-lengths = [16, 64]
-targets = ["litert"]
-numerics = { litert = ["int8"] }
-[gates]
-min_accuracy = 0.3
 """
+)
 TEACHER = """
 name = "teacher"
 task = "urgency"
@@ -90,7 +78,7 @@ def ablated(folder: Path) -> Run:
 
 def plan_of(folder: Path, *options: str) -> dict[str, dict[str, Any]]:
     recipe, build = folder / "student.toml", folder / "build"
-    done = edgewright("run", recipe, "--plan", "--effort", "rapid", "--build", build, "--json", *options)
+    done = inside("run", recipe, "--plan", "--effort", "rapid", "--build", build, "--json", *options)
     assert done.code == 0, done.stderr
     return {step["stage"]: step for step in done.json()}
 
@@ -130,7 +118,7 @@ def test_a_second_run_reuses_everything_and_a_teacher_that_another_run_trained(a
     again = plan_of(folder, "--ablate")
     assert all(step["cached"] for step in again.values())
     assert "teacher/train-seed0" in again
-    alone = edgewright(
+    alone = inside(
         *("run", folder / "teacher.toml", "--plan", "--effort", "rapid", "--json", "--build", folder / "build")
     ).json()
     assert {step["stage"]: step["cached"] for step in alone}["train-seed0"], "the teacher's own run finds its model"

@@ -11,7 +11,7 @@ from edgewright.benchmarks.family_record import BARS, FamilyRow, compared, from_
 from edgewright.benchmarks.record import Interval
 from edgewright.errors import DamagedFileError
 from edgewright.pipeline.family_bench import REFERENCES
-from tests.end_to_end.runs import edgewright, refused
+from tests.end_to_end.runs import edgewright, inside, refused
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +47,8 @@ def test_each_function_of_each_file_is_compared_and_timed(folder: Path) -> None:
 
 
 def test_unknown_names_are_refused_before_any_work() -> None:
-    refused(edgewright("families", "sequencenet"), 2, "'sequencenet' is none of text_cnn")
-    refused(edgewright("families", "--target", "tflite"), 2, "'tflite' is none of executorch")
+    refused(inside("families", "sequencenet"), 2, "'sequencenet' is none of text_cnn")
+    refused(inside("families", "--target", "tflite"), 2, "'tflite' is none of executorch")
 
 
 def row(target: str, ms: float, **changes: object) -> FamilyRow:

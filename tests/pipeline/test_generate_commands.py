@@ -6,7 +6,7 @@ import pytest
 
 from edgewright.errors import UsageError
 from edgewright.pipeline import generate_commands
-from tests.end_to_end.runs import edgewright
+from tests.end_to_end.runs import edgewright, inside
 
 
 @pytest.fixture(scope="module")
@@ -50,5 +50,5 @@ def test_a_bundle_of_another_kind_and_a_wrong_setting_are_refused_in_one_line() 
     done = edgewright("generate", "urgency", "hello")
     assert done.code == 2 and done.stderr.count("\n") == 1
     assert "of kind 'single_label' writes no replies; use edgewright predict" in done.stderr
-    done = edgewright("generate", "urgency", "hello", "--top-p", "3")
+    done = inside("generate", "urgency", "hello", "--top-p", "3")
     assert done.code == 2 and done.stderr == "edgewright: top_p is 3.0; it must be from 0 (off) to 1\n"

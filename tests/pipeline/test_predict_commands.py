@@ -19,17 +19,15 @@ from edgewright.data.files import read_json, sha256, write_json
 from edgewright.data.log_features import BUCKETS
 from edgewright.data.sequence_rows import line_inputs, line_outputs
 from edgewright.errors import DamagedFileError, DataError, EdgewrightError, UsageError
-from edgewright.export import bundle as writer
 from edgewright.export import export
 from edgewright.export.artifact import Metadata
-from edgewright.export.bundle import Content, Shipped
 from edgewright.models import checkpoint
 from edgewright.models.sequence_net import SequenceNet, SequenceNetConfig
 from edgewright.pipeline import predict_commands
 from edgewright.pipeline.predict_commands import CharactersRead, LineScore
-from edgewright.runtimes import bundle as reader
 from edgewright.runtimes.stream import CharacterStream, LogStream, open_stream
-from tests.end_to_end.runs import edgewright, refused
+from tests import small_bundle
+from tests.end_to_end.runs import edgewright, inside, refused
 
 pytest.importorskip("onnxruntime", reason="needs edgewright[onnx]")
 
@@ -46,28 +44,11 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> MakeBundle:
         methods = model.methods((4,))
         metadata = Metadata("tiny", "for tests", (), "MIT", "1")
         artifact = export("onnx", quantize(model, "fp32"), methods, folder / "onnx-fp32.onnx", [], metadata)
-        checkpoint.save_model(model, "sequence_net", folder / "model.safetensors")
+        checkpoint.save_model(model, "sequence_net", folder / "reference.safetensors")
         if reads == "characters":
             tokenizer.save(TOKENIZER, folder / "tokenizer.json")
-        said = {"decoding": "sequence", "temperature": 1.0, "threshold": None, "windows": "state"}
-        content = Content(
-            name="tiny",
-            description="",
-            task={"name": "tiny", "kind": "sequence", "labels": [], "reject_label": None},
-            methods=methods,
-            postprocess=said | {"reads": reads},
-            data=read_json(reader.zoo()["urgency"] / "manifest.json")["data"],
-            seeds=[0],
-            versions={},
-            gates=[],
-            measurements=[],
-            tokenizer=folder / "tokenizer.json" if reads == "characters" else None,
-            reference=folder / "model.safetensors",
-            golden=[],
-            shipped=[Shipped(artifact, 0.0)],
-        )
-        writer.write(content, folder / "bundle")
-        return folder / "bundle"
+        said = {"decoding": "sequence", "temperature": 1.0, "threshold": None, "windows": "state", "reads": reads}
+        return small_bundle.write(folder, [artifact], methods, (), "sequence", said)
 
     return make
 
@@ -138,7 +119,7 @@ def test_after_a_text_the_likeliest_characters_are_named(text: Path) -> None:
     names = [one.character for one in answer.next]
     assert set(names) == {"a", "b", "c", "\n"}
     assert [one.probability for one in answer.next] == pytest.approx(sorted(shares[2:], reverse=True))
-    assert f"next  {names[0]!r} 0." in edgewright("predict", text, "ab").stdout
+    assert f"next  {names[0]!r} 0." in inside("predict", text, "ab").stdout
 
 
 def ask(bundle: Path, text: str | None = None, file: Path | None = None, runtime: str | None = None) -> list[Any]:
@@ -161,8 +142,8 @@ def test_a_file_that_is_no_log_is_refused(logs: Path, tmp_path: Path, content: b
 
 
 def test_wrong_arguments_are_one_clear_line(logs: Path, text: Path, tmp_path: Path) -> None:
-    refused(edgewright("predict", logs, stdin="a line\n"), 3, "log line 1: not of the form")
-    refused(edgewright("predict", logs, "--file", tmp_path / "nowhere.log"), 3, "nowhere.log: No such file")
+    refused(inside("predict", logs, stdin="a line\n"), 3, "log line 1: not of the form")
+    refused(inside("predict", logs, "--file", tmp_path / "nowhere.log"), 3, "nowhere.log: No such file")
     with pytest.raises(IsADirectoryError):
         ask(logs, file=tmp_path)
     with pytest.raises(UsageError, match="give TEXT or a file, not both"):

@@ -14,7 +14,7 @@ from edgewright.pipeline import bench_commands
 from edgewright.pipeline.commands import report
 from tests.benchmarks.sample_bench import sample_bench
 from tests.benchmarks.sample_record import sample_record
-from tests.end_to_end.runs import edgewright, refused
+from tests.end_to_end.runs import edgewright, inside, refused
 
 MACHINE = sample_bench().machine
 
@@ -39,7 +39,7 @@ def write(path: Path, values: object) -> Path:
 def test_the_record_of_families_is_shown_again(tmp_path: Path) -> None:
     record = families()
     path = write(tmp_path / "families.json", run_record.plain(family_record.to_json(record)))
-    done = edgewright("report", tmp_path)
+    done = inside("report", tmp_path)
     assert done.code == 0, done.stderr
     lines = [line.split() for line in done.stdout.splitlines()]
     assert ["hybrid_full", "step", "onnx", "dynamic_wi8_afp32", "30.1", "MB", "0.01", "5.58", "ms", "2.41"] in lines

@@ -12,7 +12,7 @@ from edgewright.pipeline.search_commands import Asked
 from tests.benchmarks.sample_search import trial
 from tests.end_to_end.runs import SMALL
 
-pytest.importorskip("optuna", reason="needs the extra [search]")
+pytest.importorskip("optuna", reason="needs edgewright[search]")
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from edgewright.runtimes import bundle as bundles
 from edgewright.runtimes.opening import open_predictor
 from edgewright.runtimes.stream import LogStream, open_stream, stream_of
 from tests.end_to_end.conftest import real_data
-from tests.end_to_end.runs import Run, edgewright, refused, run
+from tests.end_to_end.runs import Run, inside, refused, run
 
 __all__ = ["real_data"]
 
@@ -82,7 +82,7 @@ def test_the_bundle_needs_no_tokenizer_and_is_verified_from_its_files(tiny: Run,
     manifest = read_json(tiny.bundle / "manifest.json")
     assert not (tiny.bundle / "tokenizer.json").exists() and manifest["task"]["kind"] == "sequence"
     assert [method["name"] for method in manifest["methods"]] == ["forward", "step"]
-    checks = edgewright("verify", tiny.bundle, "--json")
+    checks = inside("verify", tiny.bundle, "--json")
     assert checks.code == 0 and [check["verdict"] for check in checks.json()] == ["pass"] * 5
 
     changed = tmp_path / "changed"
@@ -93,7 +93,7 @@ def test_the_bundle_needs_no_tokenizer_and_is_verified_from_its_files(tiny: Run,
     (changed / "golden.jsonl").write_text("\n".join(map(json.dumps, vectors)) + "\n", encoding="utf-8")
     manifest["files"]["golden.jsonl"] = sha256(changed / "golden.jsonl")
     write_json(changed / "manifest.json", manifest)
-    done = edgewright("verify", changed, "--json")
+    done = inside("verify", changed, "--json")
     assert done.code == 1
     for check in done.json():
         assert "golden vector 1 gives other ids" in check["problems"] and "off by 1" in check["problems"][1]
@@ -116,11 +116,11 @@ def test_load_gives_the_stream_and_generate_says_that_it_is_no_text(tiny: Run) -
     assert isinstance(stream, LogStream)
     with pytest.raises(UsageError, match="kind 'sequence' makes no predictions"):
         package.load(tiny.bundle, "onnx", on_prediction=print)
-    refused(edgewright("generate", tiny.bundle, "a line"), 2, "it writes nothing", "edgewright predict")
+    refused(inside("generate", tiny.bundle, "a line"), 2, "it writes nothing", "edgewright predict")
 
 
 def test_commands_that_need_labels_refuse_in_one_line(tiny: Run, tmp_path: Path) -> None:
-    refused(edgewright("bench", tiny.bundle), 2, "bench is for tasks with labels or tags")
+    refused(inside("bench", tiny.bundle), 2, "bench is for tasks with labels or tags")
     with pytest.raises(UsageError, match="kind 'sequence' is read position by position"):
         open_predictor(tiny.bundle)
 
@@ -163,7 +163,7 @@ def test_the_package_that_keeps_its_state_is_proved_and_shipped(tiny: Run, tmp_p
 
 def test_export_writes_the_package_that_keeps_its_state_too(tiny: Run, tmp_path: Path) -> None:
     recipe, build = tiny.out.parent / "tiny.toml", tiny.build
-    done = edgewright("export", recipe, "--out", tmp_path, "--build", build, "--effort", "rapid", "--json")
+    done = inside("export", recipe, "--out", tmp_path, "--build", build, "--effort", "rapid", "--json")
     assert done.code == 0, done.stderr
     kept = [row for row in done.json() if row.get("state") == "inside"]
     assert [row["file"] for row in kept] == [str(tmp_path / "coreml-fp32-state.mlpackage")]

@@ -24,7 +24,7 @@ from edgewright.pipeline import run as runs
 from edgewright.pipeline.progress import Reporter
 from edgewright.runtimes.entities import EntityEvent
 from edgewright.runtimes.opening import open_classifier, open_entities
-from tests.end_to_end.runs import edgewright
+from tests.end_to_end.runs import inside
 
 RECIPE = """
 name = "tags"
@@ -157,11 +157,11 @@ def test_what_the_report_says_of_a_tagger(tags_run: TagsRun) -> None:
 
 def test_the_commands_take_a_bundle_of_tags(tags_run: TagsRun) -> None:
     bundle = tags_run.out / "bundle"
-    lines = edgewright("predict", bundle, "please meet Anna on 2027-01-05").stdout.splitlines()
+    lines = inside("predict", bundle, "please meet Anna on 2027-01-05").stdout.splitlines()
     assert lines[0].startswith("PERSON  Anna  [12:16]") and lines[1].endswith("  2027-01-05")
-    answer = edgewright("predict", bundle, stdin="Omar owes us $20 since the last meeting\n\n").stdout.splitlines()
+    answer = inside("predict", bundle, stdin="Omar owes us $20 since the last meeting\n\n").stdout.splitlines()
     assert [len(json.loads(line)["entities"]) for line in answer] == [2, 0]
-    figures = edgewright("evaluate", bundle, "--data", tags_run.data / "test.jsonl.gz", "--runtime", "onnx", "--json")
+    figures = inside("evaluate", bundle, "--data", tags_run.data / "test.jsonl.gz", "--runtime", "onnx", "--json")
     (row,) = figures.json()
     assert row["span_f1"] == pytest.approx(
         next(c.span_f1 for c in tags_run.record.cells if c.target == "onnx"), abs=0.02

@@ -1,11 +1,6 @@
 """Each operator of the interpreter against torch or NumPy, through a package that coremltools wrote."""
 
-import contextlib
-import gc
-import io
-import logging
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,22 +13,9 @@ from torch.nn import functional as F
 
 from edgewright.runtimes.mil.loading import load_program
 from edgewright.runtimes.mil.operators import OPERATORS
+from tests.runtimes.quiet import quiet
 
 pytest.importorskip("coremltools", reason="needs edgewright[coreml]")
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """coremltools logs a dozen lines and shows progress bars; none of it is under test."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
-
 
 with quiet():
     import coremltools
@@ -236,14 +218,6 @@ TRACED: dict[str, tuple[nn.Module, tuple[Tensor, ...]]] = {
     ),
 }
 IOS_18_ONLY = ("attention", "attention_mask", "written_slices")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick_conversions() -> Iterator[None]:
-    """coremltools calls gc.collect() in each conversion, which takes 0.7 s where torch and others are imported."""
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.fixture(scope="module")

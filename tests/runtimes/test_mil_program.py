@@ -1,15 +1,11 @@
 """Programs as a whole: compressed weights, states, float16, and packages that are damaged or unknown."""
 
 import contextlib
-import gc
-import io
-import logging
 import shutil
 import struct
 import subprocess
 import sys
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,22 +18,9 @@ from edgewright.errors import DamagedFileError, EdgewrightError
 from edgewright.runtimes import coreml
 from edgewright.runtimes.mil.loading import MODEL_FOLDER, load_program, read_model
 from edgewright.runtimes.mil.operators import OPERATORS
+from tests.runtimes.quiet import quiet
 
 pytest.importorskip("coremltools", reason="needs edgewright[coreml]")
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """coremltools logs a dozen lines and shows progress bars; none of it is under test."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
-
 
 with quiet():
     import coremltools
@@ -53,14 +36,6 @@ with quiet():
     )
 
 IOS_17, IOS_18 = coremltools.target.iOS17, coremltools.target.iOS18
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quick_conversions() -> Iterator[None]:
-    """coremltools calls gc.collect() in each conversion, which takes 0.7 s where torch and others are imported."""
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:

@@ -1,7 +1,6 @@
 """Packages that keep their state, run as if it were handed in and out: the answers of the artifact beside them."""
 
-import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
@@ -36,10 +35,9 @@ class Pair(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def pair_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str, tuple[int, ...]], Pair]]:
-    """A family's fp32 artifact and its package; coremltools collects garbage in each conversion, hence the freeze."""
+def pair_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, tuple[int, ...]], Pair]:
+    """A family's fp32 artifact and its package."""
     made: dict[str, Pair] = {}
-    gc.freeze()
 
     def pair(family: str, lengths: tuple[int, ...]) -> Pair:
         if family not in made:
@@ -53,8 +51,7 @@ def pair_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str,
             made[family] = Pair(methods, load("coreml", path), kept.path)
         return made[family]
 
-    yield pair
-    gc.unfreeze()
+    return pair
 
 
 def test_steps_are_those_of_the_artifact_whose_state_is_rounded(pair_of: Callable[..., Pair]) -> None:
