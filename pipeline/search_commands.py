@@ -49,7 +49,7 @@ class Asked:
 
 
 def search(asked: Asked, reporter: Reporter) -> SearchRecord:
-    """Search, and write `out`/search.json, search.html, and <recipe>-found.toml where a trial fits.
+    """Search, and write `out`/search.json, search.md, search.html, and <recipe>-found.toml where a trial fits.
 
     Raises:
         UsageError: the options, the recipe or its [search] table. MissingExtraError: a target's libraries.
@@ -70,6 +70,7 @@ def search(asked: Asked, reporter: Reporter) -> SearchRecord:
             plain = wanted.recipe_of(_of(found, chosen).settings)
             write_text(asked.out / record.found, recipe_text(plain, search_report.sentence(record)))
         write_json(asked.out / "search.json", search_record.to_json(record))
+        write_text(asked.out / "search.md", search_report.markdown(record))
         write_text(asked.out / "search.html", search_report.html(record))
     return record
 
@@ -126,6 +127,8 @@ def assemble(wanted: Search, found: Sequence[Trial], test: dict[str, Any], losse
         machine=fingerprint(),
         lost=losses,
         generated=source.generated,
+        data=source.name,
+        data_fingerprint=sources.fingerprint(source, wanted.recipe.data.count, wanted.recipe.data.seed),
         notes=_notes(wanted, found),
     )
 

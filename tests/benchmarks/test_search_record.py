@@ -55,5 +55,5 @@ def test_a_record_reads_back_from_json() -> None:
     values = json.loads(json.dumps(to_json(record), allow_nan=False))
     assert next(iter(values)) == "schema" and from_json(values, "search.json") == record
     del values["trials"][0]["verdict"]
-    with pytest.raises(DamagedFileError, match=r"search.json: no record of a search: trials.0.verdict"):
+    with pytest.raises(DamagedFileError, match=r"search.json: not a record of a search, schema 1: trials.0.verdict"):
         from_json(values, "search.json")
