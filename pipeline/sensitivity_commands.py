@@ -34,11 +34,13 @@ def measure(
         asked: a step of the recipe; None: the last one before training on the grid.
 
     Raises:
-        UsageError: the task has no single labels, or the recipe no such step.
+        UsageError: the task has no single labels, the recipe no such step, or `most_drop` is no number of points.
     """
     recipe, task = prepared.recipe, prepared.task
     if task.kind != "single_label":
         raise UsageError(f"edgewright sensitivity is for tasks with one label a text; this is of kind '{task.kind}'")
+    if not 0 <= most_drop <= 100:
+        raise UsageError(f"--max-drop: must be 0 to 100 points of accuracy, not {most_drop:g}")
     step = step_of(list(prepared.plan.branches), asked)
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)  # a folder that cannot be written is told before the work

@@ -260,7 +260,7 @@ def bisect(
 def sensitivity(
     recipe: RecipeArgument,
     max_drop: Annotated[
-        float, typer.Option("--max-drop", min=0.0, help="points of validation accuracy that the bits may cost")
+        float, typer.Option("--max-drop", help="points of validation accuracy that the bits may cost")
     ] = 0.5,
     step: Annotated[
         str | None,
