@@ -50,6 +50,29 @@ class Trial:
 
 
 @dataclass(frozen=True)
+class SearchedRange:
+    """What one setting could be: one of `choices`, or a number from low to high. form: where it counts, None in all."""
+
+    choices: tuple[int | float | str | bool, ...] = ()
+    low: int | float | None = None
+    high: int | float | None = None
+    step: int | float | None = None
+    log: bool = False
+    form: str | None = None
+
+
+@dataclass(frozen=True)
+class SearchedSpace:
+    """families: the ranges of each, by "table.key". forms: for each form the numerics of every target. one: a target
+    was chosen too."""
+
+    families: dict[str, dict[str, SearchedRange]]
+    forms: dict[str, dict[str, str]]
+    targets: tuple[str, ...]
+    one: bool
+
+
+@dataclass(frozen=True)
 class SearchRecord:
     """front, chosen, nearest: numbers of trials. nearest: where nothing fits, those that miss the least. relax: what
     bound would have to move for it. found: the chosen point's recipe. test: its figures by target, on the test split.
@@ -60,8 +83,8 @@ class SearchRecord:
     metric: str
     effort: str
     seed: int
-    max_ms: float | None
-    max_bytes: int | None
+    max_ms: Annotated[float, Field(gt=0)] | None
+    max_bytes: Annotated[int, Field(gt=0)] | None
     targets: tuple[str, ...]
     trials: tuple[Trial, ...]
     front: tuple[int, ...]
@@ -70,7 +93,7 @@ class SearchRecord:
     relax: str | None
     found: str | None
     test: dict[str, dict[str, float | None]]
-    space: dict[str, Any]
+    space: SearchedSpace
     created: str
     machine: Machine
     lost: int = 0

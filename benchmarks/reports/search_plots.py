@@ -15,7 +15,9 @@ X = Callable[[Trial], float | None]
 def size(record: SearchRecord, width: int) -> str:
     """Score against shipped bytes."""
     limit = None if record.max_bytes is None else record.max_bytes / 1e6
-    return _plot(record, lambda one: one.shipped_bytes and one.shipped_bytes / 1e6, limit, "shipped, MB", width)
+    return _plot(
+        record, lambda one: None if one.shipped_bytes is None else one.shipped_bytes / 1e6, limit, "shipped, MB", width
+    )
 
 
 def latency(record: SearchRecord, width: int) -> str:
@@ -28,8 +30,9 @@ def latency(record: SearchRecord, width: int) -> str:
 def _plot(record: SearchRecord, of: X, limit: float | None, x_title: str, width: int) -> str:
     """Nothing where no trained trial has the figure. What was not trained has no score: ticks along the axis. The
     trials of the front have their numbers."""
-    shown = [(one, x, one.score) for one in record.trials if (x := of(one)) and one.score is not None]
-    untrained = [(one, x) for one in record.trials if (x := of(one)) and one.score is None]
+    placed = [(one, x) for one in record.trials if (x := of(one)) is not None and x > 0]
+    shown = [(one, x, one.score) for one, x in placed if one.score is not None]
+    untrained = [(one, x) for one, x in placed if one.score is None]
     if not shown:
         return ""
     left, right, top, foot = 52, 16, 44, 46

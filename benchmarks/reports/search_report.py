@@ -10,7 +10,7 @@ from edgewright.benchmarks.reports import search_plots
 from edgewright.benchmarks.reports.bench_report import both, markdown_of, render
 from edgewright.benchmarks.reports.figures import NO_FIGURE, bounded
 from edgewright.benchmarks.reports.units import megabytes
-from edgewright.benchmarks.search_record import SearchRecord, Trial, rank
+from edgewright.benchmarks.search_record import SearchedRange, SearchRecord, Trial, rank
 
 BADGES = {"fits": "pass", "over_budget": "fail", "refused": "not_verifiable"}
 WORDS = {"fits": "fits", "over_budget": "over the budget", "refused": "cannot be made"}
@@ -85,8 +85,7 @@ def scores_on_test(record: SearchRecord) -> dict[str, float | None]:
 
 def ranges(record: SearchRecord) -> dict[str, dict[str, str]]:
     """What was searched, by family and setting: "8, 16 or 32", "500 to 9000", or the one value that is fixed."""
-    families = record.space.get("families", {})
-    return {name: {key: _range(one) for key, one in found.items()} for name, found in families.items()}
+    return {name: {key: _range(one) for key, one in found.items()} for name, found in record.space.families.items()}
 
 
 def chosen_settings(record: SearchRecord) -> list[tuple[str, str, str]]:
@@ -95,7 +94,7 @@ def chosen_settings(record: SearchRecord) -> list[tuple[str, str, str]]:
         return []
     chosen = record.trial(record.chosen)
     searched = ranges(record)
-    choices = {"family": searched, "numerics": record.space.get("forms", {}), "target": record.targets}
+    choices = {"family": searched, "numerics": record.space.forms, "target": record.targets}
     among = {key: _among(list(values)) for key, values in choices.items()} | searched.get(family(chosen), {})
     found = [(key, _value(value), among.get(key, NO_FIGURE)) for key, value in chosen.settings.items()]
     return [(key, value, "fixed" if ranged == value else ranged) for key, value, ranged in found]
@@ -144,11 +143,10 @@ def score(value: float | None) -> str:
     return NO_FIGURE if value is None else f"{value:.4f}"
 
 
-def _range(one: dict[str, Any]) -> str:
-    if one.get("choices"):
-        return _among([_value(choice) for choice in one["choices"]])
-    step, low, high = one.get("step"), _value(one.get("low")), _value(one.get("high"))
-    return f"{low} to {high}" + (f" in steps of {_value(step)}" if step else "")
+def _range(one: SearchedRange) -> str:
+    if one.choices:
+        return _among([_value(choice) for choice in one.choices])
+    return f"{_value(one.low)} to {_value(one.high)}" + (f" in steps of {_value(one.step)}" if one.step else "")
 
 
 def _among(names: Sequence[str]) -> str:

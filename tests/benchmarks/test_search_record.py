@@ -74,6 +74,8 @@ def test_a_record_reads_back_from_json() -> None:
     ("changes", "message"),
     [
         ({"schema": 2}, "not a record of a search, schema 1: schema: Input should be less than or equal to 1"),
+        ({"space": {"families": {"text_cnn": 3}}}, "space.families.text_cnn: Input should be a valid dictionary"),
+        ({"max_ms": -1.0}, "max_ms: Input should be greater than 0"),
         ({"chosen": 99}, "names trial 99, which is none of its 30 trials"),
         ({"front": [0, 77]}, "names trial 77"),
         ({"trials": [{**to_json(sample())["trials"][0], "score": None}], "front": [], "chosen": None}, "has no score"),

@@ -109,7 +109,9 @@ def _open(
     around.write_text(f"{head}<body>{''.join(frames)}</body>", encoding="utf-8")
     command = [BROWSER, *FLAGS, f"--user-data-dir={folder / scheme}", "--window-size=1400,1000"]
     command += [f"--blink-settings=preferredColorScheme={SCHEMES[scheme]}", "--dump-dom", around.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=240, check=True
+    )  # a busy machine takes a minute
     found = [json.loads(html.unescape(note)) for note in re.findall(r'<pre class="facts">(.*?)</pre>', done.stdout)]
     assert len(found) == len(frames), f"{len(found)} of {len(frames)} pages were measured: {done.stderr[-300:]}"
     return {(facts["name"], facts["width"]): facts for facts in found}
