@@ -89,8 +89,10 @@ def test_a_sensitivity_has_its_report_and_its_choices_give_bits_back(name: str) 
     sizes = [choice.weight_bytes for choice in found.choices]
     assert sizes == sorted(sizes) and sizes[-1] <= found.all_eight.weight_bytes
     assert all(choice.accuracy < -found.max_drop for choice in found.choices[:-1]), "the first that keeps the bound"
-    for one in (*found.costs, *found.choices, found.all_eight):
-        assert one.accuracy == pytest.approx((one.won - one.lost) / found.rows)
+    for cost in found.costs:
+        assert cost.accuracy == pytest.approx((cost.won - cost.lost) / found.rows)
+    for choice in (*found.choices, found.all_eight):
+        assert choice.accuracy == pytest.approx((choice.won - choice.lost) / found.rows)
     assert {layer: bits for layer, bits in found.quantize.bits.items() if bits == 8}.keys() <= set(found.chosen.eight)
 
 

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -75,6 +76,9 @@ def test_markdown_tables_have_as_many_cells_as_heads() -> None:
 def test_a_record_reads_back_and_one_of_another_schema_or_without_layers_is_damaged() -> None:
     values = to_json(sample())
     assert list(values)[:2] == ["schema", "kind"] and from_json(values, "x") == sample()
-    for changes in ({"schema": 2}, {"costs": []}, {"choices": []}, {"kind": "search"}, {"quantize": {"bits": "four"}}):
+    damages: list[dict[str, Any]] = [
+        *({"schema": 2}, {"costs": []}, {"choices": []}, {"kind": "search"}, {"quantize": {"bits": "four"}})
+    ]
+    for changes in damages:
         with pytest.raises(DamagedFileError, match="x: not a record of sensitivity, schema 1"):
             from_json(values | changes, "x")
