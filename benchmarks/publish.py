@@ -3,27 +3,31 @@
     python -m edgewright.benchmarks.publish out/normal urgency intent banking
 
 reads the finished runs under out/normal/, and writes benchmarks/results/NAME.{json,md}, the urgency bundle in
-models/zoo/, and the tables in README.md. Beside a run's record.json it takes what `peers` and `bench` left there
-(peers.json, bench.json), as results/NAME-peers and results/NAME-bench, and out/normal/families/families.json. Nothing
-that is written holds a text of a data set.
+models/zoo/, and the tables in README.md. Beside a run's record.json, or without one, it takes what other commands left
+there (bench.json, peers.json, search.json with the recipe that was found, sensitivity.json), as results/NAME-bench and
+so on, and out/normal/families/families.json. README.md shows runs: where there is none, it stays as it is. Nothing that
+is written holds a text of a data set.
 """
 
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
-from edgewright.benchmarks import bench_record, family_record
+from edgewright.benchmarks import bench_record, family_record, search_record, sensitivity_record
 from edgewright.benchmarks.bench_record import BenchRecord
 from edgewright.benchmarks.family_record import FamilyRecord
 from edgewright.benchmarks.record import Baseline, Cell, RunRecord, from_json, to_json
-from edgewright.benchmarks.reports import bench_report
+from edgewright.benchmarks.reports import bench_report, search_report, sensitivity_report
 from edgewright.benchmarks.reports.figures import times
 from edgewright.benchmarks.reports.run_report import markdown
 from edgewright.benchmarks.reports.scores import SCORES, Score, share
 from edgewright.benchmarks.reports.standings import sentences, standings
 from edgewright.benchmarks.reports.units import megabytes, milliseconds
+from edgewright.benchmarks.search_record import SearchRecord
+from edgewright.benchmarks.sensitivity_record import SensitivityRecord
 from edgewright.compress.numerics import INT8
-from edgewright.data.files import read_json, write_atomically, write_json, write_text
+from edgewright.data.files import inside, read_json, write_atomically, write_json, write_text
 from edgewright.errors import EdgewrightError
 from edgewright.runtimes import bundle
 
@@ -33,27 +37,66 @@ RESULTS = ROOT / "benchmarks" / "results"
 
 
 def publish(runs: Path, names: list[str]) -> None:
-    """Keep the records of runs/NAME, in the order of `names`."""
+    """Keep the records of runs/NAME, in the order of `names`.
+
+    Raises:
+        EdgewrightError: a folder holds nothing to keep, or a record that is damaged.
+    """
     records, peers = [], []
     for name in names:
-        record = from_json(read_json(runs / name / "record.json"), name)
-        write_json(RESULTS / f"{name}.json", to_json(record))
-        write_text(RESULTS / f"{name}.md", markdown(record))
-        records.append(record)
-        if name in ZOO:
-            _keep_bundle(runs / name / "bundle", name)
-        for kind in ("bench", "peers"):
-            path = runs / name / f"{kind}.json"
-            if path.is_file():
-                found = bench_record.from_json(read_json(path), str(path))
-                write_json(RESULTS / f"{name}-{kind}.json", bench_record.to_json(found))
-                write_text(RESULTS / f"{name}-{kind}.md", bench_report.markdown(found))
-                peers += [found] if kind == "peers" else []
+        folder = runs / name
+        beside = [kind for kind in BESIDE if (folder / f"{kind}.json").is_file()]
+        if not beside or (folder / "record.json").exists():
+            record = from_json(read_json(folder / "record.json"), name)
+            write_json(RESULTS / f"{name}.json", to_json(record))
+            write_text(RESULTS / f"{name}.md", markdown(record))
+            records.append(record)
+            if name in ZOO:
+                _keep_bundle(folder / "bundle", name)
+        for kind in beside:
+            found = BESIDE[kind](folder / f"{kind}.json", f"{name}-{kind}")
+            peers += [found] if isinstance(found, BenchRecord) and kind == "peers" else []
     if (measured := runs / "families" / "families.json").is_file():
         families = family_record.from_json(read_json(measured), str(measured))
         write_json(RESULTS / "families.json", family_record.to_json(families))
         write_text(RESULTS / "families.md", family_record.markdown(families))
-    write_text(ROOT / "README.md", readme_of(records, peers, committed_families()))
+    if records:
+        write_text(ROOT / "README.md", readme_of(records, peers, committed_families()))
+
+
+def _keep_bench(path: Path, name: str) -> BenchRecord:
+    found = bench_record.from_json(read_json(path), str(path))
+    write_json(RESULTS / f"{name}.json", bench_record.to_json(found))
+    write_text(RESULTS / f"{name}.md", bench_report.markdown(found))
+    return found
+
+
+def _keep_search(path: Path, name: str) -> SearchRecord:
+    """With the recipe that was found, under the name by which the record calls it."""
+    found = search_record.from_json(read_json(path), str(path))
+    if wrong := search_record.inconsistencies(found):
+        raise EdgewrightError(f"{path}: {wrong[0]}; search again with this version")
+    write_json(RESULTS / f"{name}.json", search_record.to_json(found))
+    write_text(RESULTS / f"{name}.md", search_report.markdown(found))
+    if found.found is not None:
+        write_text(RESULTS / found.found, inside(path.parent, found.found).read_text(encoding="utf-8"))
+    return found
+
+
+def _keep_sensitivity(path: Path, name: str) -> SensitivityRecord:
+    found = sensitivity_record.from_json(read_json(path), str(path))
+    write_json(RESULTS / f"{name}.json", sensitivity_record.to_json(found))
+    write_text(RESULTS / f"{name}.md", sensitivity_report.markdown(found))
+    return found
+
+
+# what other commands leave beside record.json, and what keeps it
+BESIDE: dict[str, Callable[[Path, str], BenchRecord | SearchRecord | SensitivityRecord]] = {
+    "bench": _keep_bench,
+    "peers": _keep_bench,
+    "search": _keep_search,
+    "sensitivity": _keep_sensitivity,
+}
 
 
 def readme_of(records: list[RunRecord], peers: list[BenchRecord], families: FamilyRecord) -> str:

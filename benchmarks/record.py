@@ -159,6 +159,22 @@ class Paired:
 
 
 @dataclass(frozen=True)
+class Recommended:
+    """What to take of a run; what made it worse is left out.
+
+    step: whose models: the recipe's last one, or an earlier one where what came behind it made the artifacts worse, as
+    only --ablate shows. without: the tables of the recipe that did, to be removed from it; reasons: a line for each.
+    artifacts: "litert dynamic_wi8_afp32", at most one a target, of those that pass and that nothing hurts. None of an
+    earlier step's is named: no gate has judged them.
+    """
+
+    step: str
+    artifacts: tuple[str, ...]
+    without: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class OneModel:
     """The files of one quantized model beside each other (`edgewright compare-weights` says it layer by layer).
 
@@ -244,6 +260,7 @@ class RunRecord:
     paired: tuple[Paired, ...] = ()
     one_model: tuple[OneModel, ...] = ()  # at 8 bits, and at 4
     hurts: tuple[str, ...] = ()  # what made an artifact worse than what it came from, a line each
+    recommended: Recommended | None = None  # older records lack it
     schema: Annotated[int, Field(ge=SCHEMA, le=SCHEMA)] = SCHEMA
 
 

@@ -6,11 +6,11 @@ the least of theirs, its bytes and its time are the most: a budget holds on each
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter
 
-from edgewright.benchmarks.record import Interval, Machine, plain
+from edgewright.benchmarks.record import Interval, Machine, checked, plain
 from edgewright.errors import DamagedFileError
 
 SCHEMA = 1
@@ -50,18 +50,41 @@ class Trial:
 
 
 @dataclass(frozen=True)
+class SearchedRange:
+    """What one setting could be: one of `choices`, or a number from low to high. form: where it counts, None in all."""
+
+    choices: tuple[int | float | str | bool, ...] = ()
+    low: int | float | None = None
+    high: int | float | None = None
+    step: int | float | None = None
+    log: bool = False
+    form: str | None = None
+
+
+@dataclass(frozen=True)
+class SearchedSpace:
+    """families: the ranges of each, by "table.key". forms: for each form the numerics of every target. one: a target
+    was chosen too."""
+
+    families: dict[str, dict[str, SearchedRange]]
+    forms: dict[str, dict[str, str]]
+    targets: tuple[str, ...]
+    one: bool
+
+
+@dataclass(frozen=True)
 class SearchRecord:
     """front, chosen, nearest: numbers of trials. nearest: where nothing fits, those that miss the least. relax: what
     bound would have to move for it. found: the chosen point's recipe. test: its figures by target, on the test split.
-    lost: how often a process or a machine was lost and its step done again, in the last call."""
+    lost: how often a process or a machine was lost and its step done again, in the last call. data: the set's name."""
 
     recipe: str
     task: str
     metric: str
     effort: str
     seed: int
-    max_ms: float | None
-    max_bytes: int | None
+    max_ms: Annotated[float, Field(gt=0)] | None
+    max_bytes: Annotated[int, Field(gt=0)] | None
     targets: tuple[str, ...]
     trials: tuple[Trial, ...]
     front: tuple[int, ...]
@@ -70,17 +93,22 @@ class SearchRecord:
     relax: str | None
     found: str | None
     test: dict[str, dict[str, float | None]]
-    space: dict[str, Any]
+    space: SearchedSpace
     created: str
     machine: Machine
     lost: int = 0
     generated: bool = False  # the data is made by edgewright itself
     notes: tuple[str, ...] = ()
-    kind: str = "search"
-    schema: int = SCHEMA
+    data: str | None = None  # older records lack both
+    data_fingerprint: str | None = None
+    kind: Literal["search"] = "search"
+    schema: Annotated[int, Field(ge=SCHEMA, le=SCHEMA)] = SCHEMA
 
     def trial(self, number: int) -> Trial:
         return next(one for one in self.trials if one.number == number)
+
+
+_RECORD = TypeAdapter(SearchRecord)
 
 
 def to_json(record: SearchRecord) -> dict[str, Any]:
@@ -90,13 +118,20 @@ def to_json(record: SearchRecord) -> dict[str, Any]:
 
 
 def from_json(values: Any, place: str) -> SearchRecord:
-    """Raises DamagedFileError: no such record; `place` names it."""
-    try:
-        return TypeAdapter(SearchRecord).validate_python(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise DamagedFileError(f"{place}: no record of a search: {where}: {first['msg']}") from error
+    """The record, checked; unknown keys are ignored, so that a later version may add some.
+
+    Raises:
+        DamagedFileError: no such record, or one that names a trial or a figure which it lacks; `place` names it.
+    """
+    record = checked(_RECORD, values, place, f"a record of a search, schema {SCHEMA}")
+    numbers = {trial.number for trial in record.trials}
+    named = {*record.front, *record.nearest, *([] if record.chosen is None else [record.chosen])}
+    if missing := sorted(named - numbers):
+        raise DamagedFileError(f"{place}: names trial {missing[0]}, which is none of its {len(numbers)} trials")
+    for trial in record.trials:
+        if trial.trained and (trial.score is None or trial.shipped_bytes is None):
+            raise DamagedFileError(f"{place}: trial {trial.number} was trained, but has no score or no size")
+    return record
 
 
 def front_of(trials: Sequence[Trial]) -> tuple[int, ...]:
@@ -111,6 +146,22 @@ def chosen_of(trials: Sequence[Trial]) -> int | None:
     """The most accurate on validation that fits; of equals the smaller, then the faster, then the earlier one."""
     fit = [one for one in trials if one.trained and one.verdict == "fits"]
     return min(fit, key=rank).number if fit else None
+
+
+def inconsistencies(record: SearchRecord) -> list[str]:
+    """What a record says that does not follow from its trials and its budget, a line each."""
+    wrong = []
+    for trial in record.trials:
+        over = any(miss > 0 for miss in misses(trial, record.max_ms, record.max_bytes).values())
+        if trial.verdict == "fits" and (over or not trial.trained):
+            wrong.append(f"trial {trial.number} is said to fit, but breaks the budget or was not trained")
+        if trial.trained and (trial.score, trial.shipped_bytes, trial.p50_ms) != worst(list(trial.targets.values())):
+            wrong.append(f"the figures of trial {trial.number} are not the worst of its targets'")
+    if record.front != front_of(record.trials):
+        wrong.append(f"the front is {list(front_of(record.trials))}, not {list(record.front)}")
+    if record.chosen != chosen_of(record.trials):
+        wrong.append(f"the most accurate trial within the budget is {chosen_of(record.trials)}, not {record.chosen}")
+    return wrong
 
 
 def rank(trial: Trial) -> tuple[float, float, float, int]:

@@ -16,7 +16,7 @@ from torch import nn
 
 from edgewright.compress.quantize import LayerGrid, Precision, layers, snapped
 from edgewright.errors import UsageError
-from edgewright.train.metrics import accuracy, softmax
+from edgewright.train.metrics import softmax
 
 Answer = Callable[[nn.Module], np.ndarray]  # the (N, C) logits of a model on the rows that it is judged by
 
@@ -25,24 +25,29 @@ Answer = Callable[[nn.Module], np.ndarray]  # the (N, C) logits of a model on th
 class LayerCost:
     """One layer alone at so many bits, all others float32.
 
-    accuracy: of the whole model on validation, the difference to float32. divergence: mean Kullback-Leibler divergence
-    of the probabilities from those of float32, which also sees what changes no label. stored_bytes: of this layer's
-    weight with its scales.
+    accuracy: of the whole model on validation, the difference to float32: the rows `won`, which only this one gets
+    right, less the rows `lost`, which only float32 does. divergence: mean Kullback-Leibler divergence of the
+    probabilities from those of float32, which also sees what changes no label. stored_bytes: of this layer's weight
+    with its scales.
     """
 
     layer: str
     bits: int
     accuracy: float
+    lost: int
+    won: int
     divergence: float
     stored_bytes: int
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One step of the search for bits: the layers at 8, and the whole model's difference to float32."""
+    """All layers on the grid together: those at 8 bits, and what the whole model is beside float32, as in LayerCost."""
 
     eight: tuple[str, ...]
     accuracy: float
+    lost: int
+    won: int
     divergence: float
     weight_bytes: int
 
@@ -51,14 +56,23 @@ class Choice:
 class Sensitivity:
     """costs: of each layer at 8 and, where it can, at 4 bits. choices: from all at 4 bits on; the last one is chosen.
 
-    float_accuracy: of the float32 model on the same rows.
+    float_accuracy: of the float32 model on the same rows. all_eight: what is saved is saved against it.
     """
 
     float_accuracy: float
     rows: int
     costs: tuple[LayerCost, ...]
     choices: tuple[Choice, ...]
+    all_eight: Choice
     precision: Precision
+
+
+@dataclass(frozen=True)
+class _Judged:
+    accuracy: float
+    lost: int
+    won: int
+    divergence: float
 
 
 def measure(
@@ -75,16 +89,18 @@ def measure(
         most_drop: a share of 1. Where even 8 bits everywhere cost more, that is what is chosen.
     """
     plain = answer(model)
-    right = accuracy(plain.argmax(axis=1), labels)
+    right = plain.argmax(axis=1) == labels
     eight = layers(model, "dynamic_wi8_afp32", Precision({}, embedding_scales))
     four = {name: form for name in eight if (form := _four(model, name, embedding_scales)) is not None}
 
-    def judged(forms: Mapping[str, LayerGrid]) -> tuple[float, float]:
+    def judged(forms: Mapping[str, LayerGrid]) -> _Judged:
         found = answer(on_grid(model, forms))
-        return accuracy(found.argmax(axis=1), labels) - right, divergence(plain, found)
+        also_right = found.argmax(axis=1) == labels
+        lost, won = int((right & ~also_right).sum()), int((also_right & ~right).sum())
+        return _Judged((won - lost) / len(labels), lost, won, divergence(plain, found))
 
     costs = tuple(
-        LayerCost(name, form.bits, *judged({name: form}), stored_bytes(model, name, form))
+        LayerCost(name, form.bits, **vars(judged({name: form})), stored_bytes=stored_bytes(model, name, form))
         for name in eight
         for form in (eight[name], *([four[name]] if name in four else []))
     )
@@ -98,7 +114,14 @@ def measure(
         forms[name] = eight[name]
         choices.append(_choice(model, forms, judged))
     bits = {name: forms[name].bits for name in four}
-    return Sensitivity(right, len(labels), costs, tuple(choices), Precision(bits, embedding_scales))
+    return Sensitivity(
+        float_accuracy=float(right.mean()),
+        rows=len(labels),
+        costs=costs,
+        choices=tuple(choices),
+        all_eight=_choice(model, eight, judged),
+        precision=Precision(bits, embedding_scales),
+    )
 
 
 def on_grid(model: nn.Module, forms: Mapping[str, LayerGrid]) -> nn.Module:
@@ -134,8 +157,8 @@ def _four(model: nn.Module, name: str, scales: Literal["table", "row"]) -> Layer
 
 
 def _choice(
-    model: nn.Module, forms: Mapping[str, LayerGrid], judged: Callable[[Mapping[str, LayerGrid]], tuple[float, float]]
+    model: nn.Module, forms: Mapping[str, LayerGrid], judged: Callable[[Mapping[str, LayerGrid]], _Judged]
 ) -> Choice:
-    change, moved = judged(forms)
     total = sum(stored_bytes(model, name, form) for name, form in forms.items())
-    return Choice(tuple(name for name, form in forms.items() if form.bits == 8), change, moved, total)
+    eight = tuple(name for name, form in forms.items() if form.bits == 8)
+    return Choice(eight, **vars(judged(forms)), weight_bytes=total)

@@ -3,7 +3,7 @@
 Nothing is judged here by a gate: a step that costs more than it gives is said, and its artifact is not recommended.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from edgewright.benchmarks import intervals
-from edgewright.benchmarks.record import Cell, Interval, Paired, StepResult
+from edgewright.benchmarks.record import Cell, Interval, Paired, Recommended, StepResult
+from edgewright.compress.numerics import Numerics, Target
 from edgewright.data.files import read_json
 from edgewright.data.tasks import Task
 from edgewright.export import bundle as bundles
@@ -20,7 +21,9 @@ from edgewright.pipeline.cells import Learnt
 from edgewright.pipeline.recipe import Effort, Recipe
 from edgewright.pipeline.stages import Plan
 
-FASTER = "prune"  # the step that promises speed
+FASTER = "prune"  # the step that promises speed or bytes
+MORE_ACCURATE = "distill"  # the step that promises accuracy, over the plain student of the step before it
+SMALLER = 0.99  # of the bytes before it: what saves less than one in a hundred saves nothing
 
 
 def steps(plan: Plan) -> tuple[StepResult, ...]:
@@ -56,7 +59,8 @@ def steps(plan: Plan) -> tuple[StepResult, ...]:
 
 
 def paired(recipe: Recipe, task: Task, effort: Effort, plan: Plan) -> tuple[Paired, ...]:
-    """The recipe's last step against each one before it (with --ablate), and against its teachers; on test rows."""
+    """On test rows the recipe's last step against its teachers and, with --ablate, against each step before it; and
+    each of these against the one before."""
     if task.kind != "single_label":
         return ()
     test = examples.load(recipe, task, "test", plan.learnt().labels(), effort).in_scope()
@@ -65,7 +69,9 @@ def paired(recipe: Recipe, task: Task, effort: Effort, plan: Plan) -> tuple[Pair
     others = dict(list(correct.items())[:-1])
     others |= {name: _correct(learnt, test.labels) for name, learnt in plan.teachers.items()}
     last = names[-1]
-    return tuple(_paired(last, correct[last], name, found) for name, found in others.items())
+    pairs = [_paired(last, correct[last], name, found) for name, found in others.items()]
+    pairs += [_paired(name, correct[name], before, correct[before]) for before, name in pairwise(names[:-1])]
+    return tuple(pairs)
 
 
 def _paired(model: str, correct: np.ndarray, against: str, other: np.ndarray) -> Paired:
@@ -126,12 +132,72 @@ def hurts(found: Sequence[Cell], made: Sequence[StepResult], compared: Sequence[
                     f"Pruning did not make {target} {numerics} faster: {result.p50_ms.value:.3f} ms, before "
                     f"{earlier.p50_ms.value:.3f} ms."
                 )
-            if result.size_bytes >= earlier.size_bytes:
+            if not _smaller(result, earlier):
                 lines.append(
                     f"Pruning did not make {target} {numerics} smaller: {result.size_bytes:,} bytes, before "
                     f"{earlier.size_bytes:,}."
                 )
     return tuple(lines)
+
+
+def recommended(
+    last: str,
+    found: Sequence[Cell],
+    made: Sequence[StepResult],
+    compared: Sequence[Paired],
+    ship: Mapping[Target, Numerics],
+) -> Recommended:
+    """What to take: of each target the artifact that the recipe names, or else the smallest, of those that pass and are
+    not slower than float32; but none where a step behind training made the models worse.
+
+    last: the recipe's last step. ship: of the recipe.
+    """
+    if worse := _worse_steps(made, compared):
+        names = list(dict.fromkeys(result.step for result in made))
+        best = names[min(names.index(name) for name in worse) - 1]
+        return Recommended(best, (), tuple(worse), tuple(worse.values()))
+    artifacts = []
+    for target in dict.fromkeys(cell.target for cell in found):
+        fit = [cell for cell in found if cell.target == target and cell.verdict == "pass" and not cell.hurts]
+        named = ship.get(target)  # type: ignore[call-overload]  # a cell's target is a plain str
+        fit.sort(key=lambda cell: (cell.numerics != named, cell.shipped_bytes or 0))
+        artifacts += [f"{cell.target} {cell.numerics}" for cell in fit[:1]]
+    return Recommended(last, tuple(artifacts))
+
+
+def _worse_steps(made: Sequence[StepResult], compared: Sequence[Paired]) -> dict[str, str]:
+    """Why a step shall be left out of the recipe, by its name, in their order: a distilled student that is surely less
+    accurate than the plain one, and pruning that made no artifact faster or smaller."""
+    found = {}
+    for before, name in pairwise(dict.fromkeys(result.step for result in made)):
+        pairs = [
+            (result, earlier)
+            for result in made
+            for earlier in made
+            if (result.step, earlier.step) == (name, before)
+            and (result.target, result.numerics) == (earlier.target, earlier.numerics)
+        ]
+        if name == MORE_ACCURATE:
+            pair = next((one for one in compared if (one.model, one.against) == (name, before)), None)
+            if pair is not None and pair.difference.high is not None and pair.difference.high < 0:
+                found[name] = f"its student is less accurate than that of {before} alone, by {_points(pair)} points"
+        timed = [(one, other) for one, other in pairs if one.p50_ms is not None and other.p50_ms is not None]
+        if name == FASTER and timed:
+            faster = any(_surely_more(earlier.p50_ms, result.p50_ms) for result, earlier in timed)
+            if not faster and not any(_smaller(result, earlier) for result, earlier in pairs):
+                found[name] = f"it made none of {len(pairs)} artifacts faster or smaller than {before} left them"
+    return found
+
+
+def _points(pair: Paired) -> str:
+    """ "2.0 [1.0, 3.0]": how many hundredths less."""
+    low, high = pair.difference.low, pair.difference.high
+    bounds = "" if low is None or high is None else f" [{-100 * high:.1f}, {-100 * low:.1f}]"
+    return f"{-100 * pair.difference.value:.1f}{bounds}"
+
+
+def _smaller(one: StepResult, other: StepResult) -> bool:
+    return one.size_bytes < SMALLER * other.size_bytes
 
 
 def _surely_more(one: Interval | None, other: Interval | None) -> bool:

@@ -1,20 +1,14 @@
 """What the smaller commands do; `edgewright run` is pipeline/run.py."""
 
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
-
 import edgewright
-from edgewright.benchmarks import bench_record, bisection, family_record, machine
-from edgewright.benchmarks.record import from_json, to_json
-from edgewright.benchmarks.reports import bench_report, run_report
-from edgewright.benchmarks.reports.run_report import Details
+from edgewright.benchmarks import bisection, machine
 from edgewright.compress.numerics import NUMERICS, SUPPORT, TARGETS
 from edgewright.compress.quantize import quantize
-from edgewright.data.files import read_json, write_atomically, write_text
+from edgewright.data.files import write_atomically
 from edgewright.errors import UsageError
 from edgewright.export import state_package
 from edgewright.export.artifact import to_json as artifact_json
@@ -28,15 +22,6 @@ from edgewright.runtimes import load
 from edgewright.runtimes.answers import pad_to_bucket
 
 BISECT_TEXTS = 64
-RECORDS = ("record.json", "bench.json", "peers.json", "families.json")  # what a folder of results may hold
-
-
-@dataclass(frozen=True)
-class Shown:
-    """A record as JSON values and as tables."""
-
-    record: dict[str, Any]
-    tables: list[Table]
 
 
 def train(prepared: Prepared, out: Path, reporter: Reporter) -> dict[str, Any]:
@@ -71,50 +56,6 @@ def export(prepared: Prepared, out: Path, reporter: Reporter) -> list[dict[str, 
             _copy(kept.path, out / kept.path.name)
             answers.append(artifact_json(kept) | {"file": str(out / kept.path.name), "state": "inside"})
     return answers
-
-
-def report(record: Path, out: Path | None) -> Shown:
-    """A record that was written by `run`, `bench`, `peers` or `families`, rendered again; HTML holds no texts then.
-
-    record: the file, or the folder that holds one of RECORDS.
-
-    Raises:
-        DamagedFileError: it is no record. UsageError: the folder holds none, or several; `out` is neither .html nor
-            .md, or .html of families, which have no page.
-    """
-    if out is not None and out.suffix not in (".html", ".md"):
-        raise UsageError(f"--out {out}: the name must end in .html or .md")
-    if record.is_dir():
-        record = _record_in(record)
-    given = read_json(record)
-    if isinstance(given, dict) and given.get("kind") == "comparison":
-        raise UsageError(f"{record}: is a comparison, whose page edgewright compare --out writes; give a record")
-    if isinstance(given, dict) and "rows" in given and "cells" not in given:
-        families = family_record.from_json(given, str(record))
-        if out is not None:
-            if out.suffix == ".html":
-                raise UsageError(f"--out {out}: the record of families has no page; give a name that ends in .md")
-            write_text(out, family_record.markdown(families))
-        return Shown(family_record.to_json(families), list(family_record.console(families)))
-    if isinstance(given, dict) and "kind" in given and "cells" not in given:  # of a run, the kind is its task's
-        bench = bench_record.from_json(given, str(record))
-        if out is not None:
-            write_text(out, bench_report.html(bench) if out.suffix == ".html" else bench_report.markdown(bench))
-        return Shown(bench_record.to_json(bench), list(bench_report.console(bench)))
-    found = from_json(given, str(record))
-    if out is not None:
-        labels = tuple(next((cell.metrics.get("per_class", {}) for cell in found.cells if cell.metrics), {}))
-        page = run_report.html(found, Details(labels)) if out.suffix == ".html" else run_report.markdown(found)
-        write_text(out, page)
-    return Shown(to_json(found), [run_report.console(found)])
-
-
-def _record_in(folder: Path) -> Path:
-    found = [folder / name for name in RECORDS if (folder / name).exists()]
-    if len(found) != 1:
-        have = f"holds {' and '.join(path.name for path in found)}" if found else f"holds none of {', '.join(RECORDS)}"
-        raise UsageError(f"{folder}: {have}; give the file of one record")
-    return found[0]
 
 
 def bisect(prepared: Prepared, target: str, numerics: str, reporter: Reporter) -> list[dict[str, Any]]:

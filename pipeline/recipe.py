@@ -127,6 +127,8 @@ def read(path: Path) -> Recipe:
         raise UsageError(
             f"{path}: no such recipe; give a .toml file, or one of: {', '.join(sorted(packaged()))}"
         ) from error
+    except IsADirectoryError as error:
+        raise UsageError(f"{path}: is a folder; give a .toml file in it") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: is not UTF-8 text; save it as UTF-8") from error
     except (tomllib.TOMLDecodeError, OSError) as error:

@@ -27,7 +27,7 @@ from edgewright.data.tasks import TASKS, Task
 from edgewright.errors import DataError
 from edgewright.export import bundle as bundles
 from edgewright.models import checkpoint, parameters
-from edgewright.pipeline import ablation, examples, gates, makers, one_model, stages, tables, timing
+from edgewright.pipeline import ablation, compression, examples, gates, makers, one_model, stages, tables, timing
 from edgewright.pipeline import cells as cell_stages
 from edgewright.pipeline.extras import require_extras
 from edgewright.pipeline.graph import Step
@@ -116,6 +116,7 @@ def assemble(prepared: Prepared) -> RunRecord:
     )
     made = ablation.steps(plan)
     compared = ablation.paired(recipe, task, prepared.effort, plan)
+    last = list(plan.branches)[-1]
     source = sources.find(task.source)
     model = checkpoint.load_model(learnt.reference / "model.safetensors")
     return RunRecord(
@@ -155,6 +156,7 @@ def assemble(prepared: Prepared) -> RunRecord:
         paired=compared,
         one_model=one_model.compare(recipe, task, prepared.effort, plan),
         hurts=ablation.hurts(found, made, compared),
+        recommended=ablation.recommended(last, found, made, compared, recipe.export.ship),
     )
 
 
@@ -312,6 +314,9 @@ def _notes(prepared: Prepared, data: dict[str, Any]) -> tuple[str, ...]:
         notes.append("Perplexity is a token's: figures on two vocabularies do not compare. Replies are greedy.")
     if task.reject_label is not None:
         notes.append(f"Accuracy is over in-scope rows; '{task.reject_label}' rows are reported apart.")
+    if prepared.plan.ablation is None and (behind := compression.steps(recipe)):
+        named = " and ".join(f"[{name}]" for name in behind)
+        notes.append(f"What {named} gave or cost was not measured here: run --ablate says it, step by step.")
     if recipe.also_evaluate:
         notes.append(f"Never trained or tuned on: {', '.join(recipe.also_evaluate)}.")
     if prepared.absent:

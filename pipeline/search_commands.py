@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from edgewright.benchmarks import search_record
 from edgewright.benchmarks.machine import fingerprint
 from edgewright.benchmarks.reports import search_report
-from edgewright.benchmarks.search_record import SearchRecord, Trial
+from edgewright.benchmarks.search_record import SearchedRange, SearchedSpace, SearchRecord, Trial
 from edgewright.compress.numerics import TARGETS
 from edgewright.data import sources
 from edgewright.data.files import write_json, write_text
@@ -22,7 +23,7 @@ from edgewright.pipeline.recipe import Effort
 from edgewright.pipeline.search import study as studies
 from edgewright.pipeline.search import trial as trials
 from edgewright.pipeline.search.local import LocalWorkers
-from edgewright.pipeline.search.space import example, space_of
+from edgewright.pipeline.search.space import Space, example, space_of
 from edgewright.pipeline.search.study import MOST_LOSSES, Search
 from edgewright.pipeline.search.toml import recipe_text
 from edgewright.pipeline.search.workers import Workers
@@ -49,7 +50,7 @@ class Asked:
 
 
 def search(asked: Asked, reporter: Reporter) -> SearchRecord:
-    """Search, and write `out`/search.json, search.html, and <recipe>-found.toml where a trial fits.
+    """Search, and write `out`/search.json, search.md, search.html, and <recipe>-found.toml where a trial fits.
 
     Raises:
         UsageError: the options, the recipe or its [search] table. MissingExtraError: a target's libraries.
@@ -70,6 +71,7 @@ def search(asked: Asked, reporter: Reporter) -> SearchRecord:
             plain = wanted.recipe_of(_of(found, chosen).settings)
             write_text(asked.out / record.found, recipe_text(plain, search_report.sentence(record)))
         write_json(asked.out / "search.json", search_record.to_json(record))
+        write_text(asked.out / "search.md", search_report.markdown(record))
         write_text(asked.out / "search.html", search_report.html(record))
     return record
 
@@ -78,8 +80,8 @@ def read(asked: Asked) -> Search:
     """The options checked, with a point of each family planned, so that what is wrong is told before the work."""
     max_bytes = _bytes(asked.max_bytes)
     for name, value in (("--max-ms", asked.max_ms), ("--trials", asked.trials), ("--workers", asked.workers)):
-        if value is not None and not value > 0:
-            raise UsageError(f"{name}: must be above 0, not {value:g}")
+        if value is not None and not 0 < value < math.inf:
+            raise UsageError(f"{name}: must be a number above 0, not {value:g}")
     if asked.workers is not None and asked.workers > MOST_WORKERS:
         raise UsageError(f"--workers: at most {MOST_WORKERS}, not {asked.workers}")
     if unknown := [one for one in asked.targets if one not in TARGETS]:
@@ -121,13 +123,24 @@ def assemble(wanted: Search, found: Sequence[Trial], test: dict[str, Any], losse
         relax=_relax(wanted, nearest[0]) if nearest else None,
         found=None if chosen is None else f"{wanted.recipe.name}-found.toml",
         test=test,
-        space=wanted.space.to_json(),
+        space=_searched(wanted.space),
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         machine=fingerprint(),
         lost=losses,
         generated=source.generated,
+        data=source.name,
+        data_fingerprint=sources.fingerprint(source, wanted.recipe.data.count, wanted.recipe.data.seed),
         notes=_notes(wanted, found),
     )
+
+
+def _searched(space: Space) -> SearchedSpace:
+    families = {
+        name: {key: SearchedRange(**dataclasses.asdict(one)) for key, one in ranges.items()}
+        for name, ranges in space.families.items()
+    }
+    forms = {name: {str(target): str(one) for target, one in cells.items()} for name, cells in space.forms.items()}
+    return SearchedSpace(families, forms, space.targets, space.one)
 
 
 def _workers(asked: Asked, wanted: Search, lock: int, reporter: Reporter) -> Workers:

@@ -122,7 +122,7 @@ def _labelled(points: Sequence[Point], centres: Sequence[tuple[float, float]], f
     for group in _touching(centres):
         x, y = (sum(centres[i][axis] for i in group) / len(group) for axis in (0, 1))
         wide = max(svg.text_width(points[i].label) for i in group) + (14 if len(group) > 1 else 0)
-        box = _free_place(x, y, wide, svg.LINE * len(group), taken, frame)
+        box = free_place(x, y, wide, svg.LINE * len(group), taken, frame)
         taken.append(box)
         near_x, near_y = min(max(x, box[0] - 3), box[2]), min(max(y, box[1] + 6), box[3] - 6)
         if math.hypot(near_x - x, near_y - y) > 14:
@@ -148,7 +148,7 @@ def _touching(centres: Sequence[tuple[float, float]]) -> list[list[int]]:
     return sorted(groups, key=lambda group: (-len(group), min(group)))  # the largest lists need the most room
 
 
-def _free_place(x: float, y: float, wide: float, tall: float, taken: Sequence[svg.Box], frame: svg.Box) -> svg.Box:
+def free_place(x: float, y: float, wide: float, tall: float, taken: Sequence[svg.Box], frame: svg.Box) -> svg.Box:
     """Where a label of this size near (x, y) covers nothing in `taken`, or least, and stays in the frame."""
     best, least = None, math.inf
     for reach in (10, 18, 30, 44, 60, 80, 104, 130, 160):
@@ -173,7 +173,7 @@ def _numbered(
     for group in _touching(centres):
         x, y = (sum(centres[i][axis] for i in group) / len(group) for axis in (0, 1))
         numbers = ", ".join(str(i + 1) for i in sorted(group))
-        box = _free_place(x, y, svg.text_width(numbers), svg.LINE, taken, frame)
+        box = free_place(x, y, svg.text_width(numbers), svg.LINE, taken, frame)
         taken.append(box)
         yield svg.text(box[0], box[3] - 4, numbers, "label", "start")
     for number, (point, (x, y)) in enumerate(zip(points, centres, strict=True), start=1):

@@ -112,6 +112,34 @@ def reasons(record: RunRecord) -> list[str]:
     ]
 
 
+def lines(record: RunRecord) -> list[str]:
+    """What stands below the table on a console: reasons, what hurts, the verdict, and what to take."""
+    return [*reasons(record), *record.hurts, "", f"verdict: {record.verdict}", *recommendation(record)]
+
+
+def recommendation(record: RunRecord) -> list[str]:
+    """One line: what to take of the run, and what not and why; none for a record that does not say it."""
+    said = record.recommended
+    if said is None:
+        return []
+    if said.without:
+        tables = " and ".join(f"[{name}]" for name in said.without)
+        why = "; ".join(f"[{name}]: {reason}" for name, reason in zip(said.without, said.reasons, strict=True))
+        return [f"recommended: the model of step {said.step}, which is the recipe without {tables}. {why}"]
+    if said.artifacts:
+        return [f"recommended: {', '.join(said.artifacts)}"]
+    passing = any(cell.verdict == "pass" for cell in record.cells)
+    return [f"recommended: nothing: no artifact passes{' and is as fast as fp32' if passing else ''}"]
+
+
+def bundle(record: RunRecord) -> str:
+    """Where the bundle lies; and that it holds what is not recommended, where it does."""
+    if record.bundle is None:
+        return "none: no cell may ship"
+    said = record.recommended
+    return record.bundle if said is None or not said.without else f"{record.bundle} (of the whole recipe)"
+
+
 def markdown(record: RunRecord) -> str:
     """The record for a README, a pull request or a committed result; it holds no text of a data set."""
     return environment(escape=False).get_template("report.md.j2").render(**_context(record))
@@ -236,7 +264,7 @@ def _context(record: RunRecord) -> dict[str, Any]:
         "spans": _spans(_best(passing, scores_of(record)[0])),
         "smallest": min((c for c in passing if c.shipped_bytes is not None), key=_shipped, default=None),
         "fastest": min(timed, key=_p50, default=None),
-        "recommended": [cell for cell in passing if cell.verdict == "pass" and not cell.hurts],
+        "recommendation": [line[:1].upper() + line[1:] for line in recommendation(record)],
         "noisy": [cell for cell in cells if cell.timing is not None and not cell.timing.quiet],
     }
 

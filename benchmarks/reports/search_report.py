@@ -1,4 +1,4 @@
-"""The report of a search: the front as a table on a console, and one self-contained page with every trial."""
+"""The report of a search: the front as a table on a console, as Markdown, and one page with plots and every trial."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,13 +7,14 @@ from rich.table import Table
 from rich.text import Text
 
 from edgewright.benchmarks.reports import search_plots
-from edgewright.benchmarks.reports.bench_report import both, render
+from edgewright.benchmarks.reports.bench_report import both, markdown_of, render
 from edgewright.benchmarks.reports.figures import NO_FIGURE, bounded
 from edgewright.benchmarks.reports.units import megabytes
-from edgewright.benchmarks.search_record import SearchRecord, Trial, rank
+from edgewright.benchmarks.search_record import SearchedRange, SearchRecord, Trial, rank
 
 BADGES = {"fits": "pass", "over_budget": "fail", "refused": "not_verifiable"}
 WORDS = {"fits": "fits", "over_budget": "over the budget", "refused": "cannot be made"}
+COUNTED = {"fits": "within the budget", "over_budget": "over it", "refused": "cannot be made"}
 NOT_SHOWN = ("family", "numerics", "target")  # they have columns of their own
 
 
@@ -30,7 +31,7 @@ def console(record: SearchRecord) -> tuple[Table, ...]:
     for trial in shown:
         table.add_row(
             Text(str(trial.number), style="bold green" if trial.number == record.chosen else ""),
-            *(str(trial.settings.get("family")), numerics(trial)),
+            *(family(trial), numerics(trial)),
             *(score(trial.score), megabytes(trial.shipped_bytes), bounded(trial.p50_ms)),
             settings(trial) if trial.reason is None else f"{trial.reason}; {settings(trial)}",
         )
@@ -57,6 +58,11 @@ def sentence(record: SearchRecord) -> str:
     return f"trial {chosen.number} is the best {within}: {figures}, {bounded(chosen.p50_ms)} ({counted})"
 
 
+def markdown(record: SearchRecord) -> str:
+    """The front, the chosen point and how it was searched, for a pull request or a committed result."""
+    return markdown_of("search.md.j2", _context(record))
+
+
 def html(record: SearchRecord) -> str:
     """The whole page."""
     order = {"fits": 0, "over_budget": 1, "refused": 2}
@@ -68,22 +74,56 @@ def html(record: SearchRecord) -> str:
         "size_plot": both(search_plots.size, record),
         "latency_plot": both(search_plots.latency, record),
     }
-    context: dict[str, Any] = {
+    context = _context(record) | {"trials": trials, "badges": BADGES, "words": WORDS}
+    return render("search.html.j2", context | plots)
+
+
+def scores_on_test(record: SearchRecord) -> dict[str, float | None]:
+    """The chosen trial's score on the test split, by target."""
+    return {target: figures.get(record.metric) for target, figures in record.test.items()}
+
+
+def ranges(record: SearchRecord) -> dict[str, dict[str, str]]:
+    """What was searched, by family and setting: "8, 16 or 32", "500 to 9000", or the one value that is fixed."""
+    return {name: {key: _range(one) for key, one in found.items()} for name, found in record.space.families.items()}
+
+
+def chosen_settings(record: SearchRecord) -> list[tuple[str, str, str]]:
+    """Each setting of the chosen point: its name, its value, and what it was chosen from."""
+    if record.chosen is None:
+        return []
+    chosen = record.trial(record.chosen)
+    searched = ranges(record)
+    choices = {"family": searched, "numerics": record.space.forms, "target": record.targets}
+    among = {key: _among(list(values)) for key, values in choices.items()} | searched.get(family(chosen), {})
+    found = [(key, _value(value), among.get(key, NO_FIGURE)) for key, value in chosen.settings.items()]
+    return [(key, value, "fixed" if ranged == value else ranged) for key, value, ranged in found]
+
+
+def _context(record: SearchRecord) -> dict[str, Any]:
+    counts = {verdict: sum(one.verdict == verdict for one in record.trials) for verdict in COUNTED}
+    return {
         "record": record,
         "metric": _metric(record),
         "sentence": sentence(record),
         "chosen": None if record.chosen is None else record.trial(record.chosen),
-        "trials": trials,
+        "chosen_settings": chosen_settings(record),
+        "test_scores": scores_on_test(record),
+        "front": [record.trial(number) for number in record.front],
         "trained": sum(one.trained for one in record.trials),
+        "counts": ", ".join(f"{count} {COUNTED[verdict]}" for verdict, count in counts.items() if count),
         "nearest": [record.trial(number) for number in record.nearest],
-        "badges": BADGES,
-        "words": WORDS,
+        "ranges": ranges(record),
+        "family": family,
         "numerics": numerics,
         "settings": settings,
         "score": score,
         "seconds": _median([one.seconds for one in record.trials if one.trained and one.seconds is not None]),
     }
-    return render("search.html.j2", context | plots)
+
+
+def family(trial: Trial) -> str:
+    return str(trial.settings.get("family", NO_FIGURE))
 
 
 def numerics(trial: Trial) -> str:
@@ -94,15 +134,28 @@ def numerics(trial: Trial) -> str:
 def settings(trial: Trial) -> str:
     """width 32, hidden 64, …: without the tables, which the page's recipe shows."""
     return ", ".join(
-        f"{key.partition('.')[2]} {value:g}" if isinstance(value, float) else f"{key.partition('.')[2]} {value}"
-        for key, value in trial.settings.items()
-        if key not in NOT_SHOWN
+        f"{key.partition('.')[2]} {_value(value)}" for key, value in trial.settings.items() if key not in NOT_SHOWN
     )
 
 
 def score(value: float | None) -> str:
     """Four digits: trials differ by few rows."""
     return NO_FIGURE if value is None else f"{value:.4f}"
+
+
+def _range(one: SearchedRange) -> str:
+    if one.choices:
+        return _among([_value(choice) for choice in one.choices])
+    return f"{_value(one.low)} to {_value(one.high)}" + (f" in steps of {_value(one.step)}" if one.step else "")
+
+
+def _among(names: Sequence[str]) -> str:
+    """ "8, 16 or 32"."""
+    return " or ".join([*([", ".join(names[:-1])] if len(names) > 1 else []), *names[-1:]])
+
+
+def _value(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _metric(record: SearchRecord) -> str:

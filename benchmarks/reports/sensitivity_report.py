@@ -1,70 +1,70 @@
-"""Which layer bears how few bits: the figures of compress/sensitivity.py as tables, Markdown and a page."""
+"""Which layer bears how few bits: a record of sensitivity as tables, Markdown and a page."""
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
-from markupsafe import Markup
 from rich.table import Table
 
-from edgewright.benchmarks.record import Interval
-from edgewright.benchmarks.reports import plots
-from edgewright.benchmarks.reports.run_report import PHONE, TEMPLATES, WIDE, environment
-from edgewright.compress.sensitivity import LayerCost, Sensitivity
+from edgewright.benchmarks.reports import sensitivity_plots
+from edgewright.benchmarks.reports.bench_report import both, markdown_of, render
+from edgewright.benchmarks.sensitivity_record import SensitivityRecord
+from edgewright.compress.sensitivity import Choice
 
 
-def console(found: Sensitivity) -> list[Table]:
+def console(record: SensitivityRecord) -> tuple[Table, ...]:
     """The cost of each layer alone, and the choices from all at 4 bits on."""
-    costs = Table(box=None, header_style="bold", pad_edge=False)
+    costs, choices = (Table(box=None, header_style="bold", pad_edge=False) for _ in range(2))
     costs.add_column("layer alone", no_wrap=True)
-    for name in ("bits", "points of accuracy", "divergence", "stored"):
+    for name in ("bits", "points of accuracy", "rows lost", "won", "divergence", "stored"):
         costs.add_column(name, justify="right", no_wrap=True)
-    for cost in found.costs:
-        costs.add_row(
-            cost.layer, str(cost.bits), points(cost.accuracy), nats(cost.divergence), f"{cost.stored_bytes:,}"
-        )
-    choices = Table(box=None, header_style="bold", pad_edge=False)
-    choices.add_column("all together: at 8 bits", overflow="fold")
-    for name in ("points of accuracy", "divergence", "weights"):
+    for cost in record.costs:
+        figures = (points(cost.accuracy), str(cost.lost), str(cost.won), nats(cost.divergence))
+        costs.add_row(cost.layer, str(cost.bits), *figures, f"{cost.stored_bytes:,}")
+    choices.add_column("all together", overflow="fold")
+    for name in ("points of accuracy", "rows lost", "won", "divergence", "weights"):
         choices.add_column(name, justify="right", no_wrap=True)
-    for choice in found.choices:
-        eight = ", ".join(choice.eight) or "none"
-        choices.add_row(eight, points(choice.accuracy), nats(choice.divergence), f"{choice.weight_bytes:,}")
-    return [costs, choices]
+    for name, choice in together(record):
+        figures = (points(choice.accuracy), str(choice.lost), str(choice.won), nats(choice.divergence))
+        choices.add_row(name, *figures, f"{choice.weight_bytes:,}")
+    return costs, choices
 
 
-def toml(found: Sensitivity) -> str:
+def sentence(record: SensitivityRecord) -> str:
+    """What was chosen, in one line."""
+    named = sensitivity_plots.named(record, record.chosen)
+    saved = 1 - record.chosen.weight_bytes / record.all_eight.weight_bytes
+    cost = f"{points(record.chosen.accuracy)} points of accuracy on validation"
+    allowed = f"{100 * record.max_drop:g} allowed"
+    if not record.within:
+        return f"even {named} costs more than {allowed}: {cost}"
+    return f"chosen: {named}; {cost} ({allowed}), {100 * saved:.0f} % fewer bytes of weights than 8 bits everywhere"
+
+
+def together(record: SensitivityRecord) -> list[tuple[str, Choice]]:
+    """The choices by name, and 8 bits everywhere last, where the choices did not end there."""
+    found = [*record.choices, *([record.all_eight] if record.all_eight.eight != record.chosen.eight else [])]
+    return [(sensitivity_plots.named(record, choice), choice) for choice in found]
+
+
+def toml(record: SensitivityRecord) -> str:
     """The [quantize] table of a recipe that stores the layers so."""
-    bits = ", ".join(f"{_key(name)} = {bits}" for name, bits in found.precision.bits.items())
-    return f'[quantize]\nbits = {{ {bits} }}\nembedding_scales = "{found.precision.embedding_scales}"\n'
+    bits = ", ".join(f"{_key(name)} = {bits}" for name, bits in record.quantize.bits.items())
+    return f'[quantize]\nbits = {{ {bits} }}\nembedding_scales = "{record.quantize.embedding_scales}"\n'
 
 
-def to_json(found: Sensitivity, recipe: str, numerics: str = "dynamic_wi4_afp32") -> dict[str, Any]:
-    """A record of schema 1."""
-    return {
-        "schema": 1,
-        "kind": "sensitivity",
-        "recipe": recipe,
-        "numerics": numerics,
-        "float_accuracy": found.float_accuracy,
-        "rows": found.rows,
-        "costs": [vars(cost) for cost in found.costs],
-        "choices": [{**vars(choice), "eight": list(choice.eight)} for choice in found.choices],
-        "quantize": {"bits": dict(found.precision.bits), "embedding_scales": found.precision.embedding_scales},
-    }
+def markdown(record: SensitivityRecord) -> str:
+    """The record for a pull request or a committed result."""
+    return markdown_of("sensitivity.md.j2", _context(record))
 
 
-def markdown(found: Sensitivity, recipe: str) -> str:
-    return environment(escape=False).get_template("sensitivity.md.j2").render(**_context(found, recipe))
-
-
-def html(found: Sensitivity, recipe: str) -> str:
+def html(record: SensitivityRecord) -> str:
     """One self-contained page."""
-    context = _context(found, recipe) | {
-        "style": Markup((TEMPLATES / "style.css").read_text(encoding="utf-8")),
-        "divergence_plot": _both([cost for cost in found.costs if cost.bits == 4] or found.costs),
+    drawn = {
+        "accuracy_plot": both(sensitivity_plots.accuracy, record),
+        "divergence_plot": both(sensitivity_plots.divergence, record),
+        "together_plot": both(sensitivity_plots.together, record),
     }
-    return environment(escape=True).get_template("sensitivity.html.j2").render(**context)
+    return render("sensitivity.html.j2", _context(record) | drawn)
 
 
 def points(share: float) -> str:
@@ -76,15 +76,15 @@ def nats(divergence: float) -> str:
     return f"{divergence:.5f}"
 
 
-def _both(costs: Sequence[LayerCost]) -> Markup:
-    rows = [plots.Bar(f"{cost.layer}, {cost.bits} bits", "litert", Interval(1000 * cost.divergence)) for cost in costs]
-    title = "Divergence of one layer alone"
-    wide, narrow = (plots.bars(rows, title, "1/1000 nat", width) for width in (WIDE, PHONE))
-    return Markup(f'<div class="wide">{wide}</div><div class="phone">{narrow}</div>')
-
-
-def _context(found: Sensitivity, recipe: str) -> dict[str, Any]:
-    return {"found": found, "recipe": recipe, "toml": toml(found), "points": points, "nats": nats}
+def _context(record: SensitivityRecord) -> dict[str, Any]:
+    return {
+        "record": record,
+        "sentence": sentence(record),
+        "together": together(record),
+        "toml": toml(record),
+        "points": points,
+        "nats": nats,
+    }
 
 
 def _key(name: str) -> str:

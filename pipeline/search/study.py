@@ -16,7 +16,7 @@ from typing import Any
 from edgewright.benchmarks.record import Interval, plain
 from edgewright.benchmarks.search_record import TargetFigures, Trial, Verdict, misses, worst
 from edgewright.data.files import write_text
-from edgewright.errors import EdgewrightError, UsageError, missing_extra
+from edgewright.errors import DamagedFileError, EdgewrightError, UsageError, missing_extra
 from edgewright.pipeline.recipe import Effort, Recipe
 from edgewright.pipeline.search.space import Space, own_point, recipe_of, suggest
 from edgewright.pipeline.search.toml import recipe_text
@@ -26,6 +26,7 @@ from edgewright.pipeline.search.workers import Done, Workers
 try:
     import optuna
     from optuna.trial import TrialState
+    from sqlalchemy.exc import SQLAlchemyError  # optuna keeps its trials through it
 except ImportError as error:
     raise missing_extra(error, "search", "edgewright search") from error
 
@@ -101,9 +102,28 @@ def open_study(search: Search, say: Say) -> optuna.Study:
     """The study under `out`, new or to go on with.
 
     Raises:
-        UsageError: it holds a search of other settings.
+        UsageError: it holds a search of other settings. DamagedFileError: its database cannot be read.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        study = _load(search)
+    except (SQLAlchemyError, optuna.exceptions.OptunaError, RuntimeError) as error:  # RuntimeError: another version's
+        raise DamagedFileError(
+            f"{search.out / 'search.db'}: no database of a search that can be read; delete it, or give another --out"
+        ) from error
+    _same_arguments(study, search)
+    trials = study.get_trials(deepcopy=False)
+    if not trials and (point := own_point(search.recipe, search.space)):
+        study.enqueue_trial(point)
+    for trial in trials:
+        if trial.state == TrialState.RUNNING:
+            study.tell(trial.number, state=TrialState.FAIL)
+            study.enqueue_trial(trial.params)
+            say(f"trial {trial.number} was cut off: it is made again")
+    return study
+
+
+def _load(search: Search) -> optuna.Study:
     storage = optuna.storages.RDBStorage(f"sqlite:///{(search.out / 'search.db').resolve()}")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
@@ -116,15 +136,6 @@ def open_study(search: Search, say: Say) -> optuna.Study:
         # a search that goes on shall not draw again what it drew before
         seed = search.seed + len(study.get_trials(deepcopy=False))
         study.sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True)
-    _same_arguments(study, search)
-    trials = study.get_trials(deepcopy=False)
-    if not trials and (point := own_point(search.recipe, search.space)):
-        study.enqueue_trial(point)
-    for trial in trials:
-        if trial.state == TrialState.RUNNING:
-            study.tell(trial.number, state=TrialState.FAIL)
-            study.enqueue_trial(trial.params)
-            say(f"trial {trial.number} was cut off: it is made again")
     return study
 
 

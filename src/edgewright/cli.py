@@ -82,11 +82,9 @@ def run(
         print(json.dumps(records.to_json(record), ensure_ascii=False, allow_nan=False))
     else:
         show.tables([run_report.console(record), *steps.console(record)])
-        for line in [*run_report.reasons(record), *record.hurts]:
+        for line in run_report.lines(record):
             print(line)
-        print(
-            f"\nverdict: {record.verdict}\nbundle: {record.bundle or 'none: no cell may ship'}\nreport: {record.report}"
-        )
+        print(f"bundle: {run_report.bundle(record)}\nreport: {record.report}")
     exit_with(exit_code(record.verdict, allow_inconclusive))
 
 
@@ -220,18 +218,20 @@ def demo_hybrid(
 
 @app.command()
 def report(
-    record: Annotated[Path, typer.Argument(metavar="RECORD", help="a record.json, bench.json, …, or its folder")],
+    record: Annotated[Path, typer.Argument(metavar="RECORD", help="a record.json, search.json, …, or its folder")],
     out: Annotated[Path | None, typer.Option("--out", help="write HTML (.html) or Markdown (.md) there")] = None,
     as_json: Json = False,
 ) -> None:
     """Show the record of an earlier run again: as a table, as Markdown, or as HTML (without texts)."""
-    from edgewright.pipeline import commands
+    from edgewright.pipeline import report_commands
 
-    shown = commands.report(record, out)
+    shown = report_commands.report(record, out)
     if as_json:
         print(json.dumps(shown.record, ensure_ascii=False))
     elif out is None:
         show.tables(shown.tables)
+        for line in shown.lines:
+            print(line)
     else:
         print(out)
 
@@ -260,8 +260,12 @@ def bisect(
 def sensitivity(
     recipe: RecipeArgument,
     max_drop: Annotated[
-        float, typer.Option("--max-drop", min=0.0, help="points of validation accuracy that the bits may cost")
+        float, typer.Option("--max-drop", help="points of validation accuracy that the bits may cost")
     ] = 0.5,
+    step: Annotated[
+        str | None,
+        typer.Option("--step", help="train, distill, prune or qat: whose model; by default the last before qat"),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="folder for sensitivity.json, sensitivity.md and sensitivity.html")
     ] = None,
@@ -270,16 +274,17 @@ def sensitivity(
     as_json: Json = False,
 ) -> None:
     """Say which layer at how many bits costs how much, and the [quantize] table that saves most bytes."""
-    prepared, reporter = prepared_run(recipe, effort, build)
+    prepared, reporter = prepared_run(recipe, effort, build, ablate=True)  # a plan with every step
+    from edgewright.benchmarks import sensitivity_record
     from edgewright.benchmarks.reports import sensitivity_report
     from edgewright.pipeline import sensitivity_commands
 
-    found = sensitivity_commands.measure(prepared, max_drop, out, reporter)
+    record = sensitivity_commands.measure(prepared, max_drop, step, out, reporter)
     if as_json:
-        print(json.dumps(sensitivity_report.to_json(found, prepared.recipe.name), ensure_ascii=False))
+        print(json.dumps(sensitivity_record.to_json(record), ensure_ascii=False, allow_nan=False))
         return
-    show.tables(sensitivity_report.console(found))
-    print(f"\n{sensitivity_report.toml(found)}", end="")
+    show.tables(sensitivity_report.console(record))
+    print(f"\n{sensitivity_report.sentence(record)}\n\n{sensitivity_report.toml(record)}", end="")
 
 
 @app.command()

@@ -12,6 +12,7 @@ from edgewright.benchmarks.record import (
     Machine,
     OneModel,
     Paired,
+    Recommended,
     RunRecord,
     SetResult,
     StepResult,
@@ -181,6 +182,7 @@ def sample_record() -> RunRecord:
             ),
         ),
         hurts=("onnx static_wi8_ai8 is slower than fp32 on this target: 0.050 against 0.040 ms.",),
+        recommended=Recommended("distill", ("executorch dynamic_wi8_afp32", "onnx fp32")),
     )
 
 

@@ -1,11 +1,12 @@
 """Records of a search, made from a formula, for the tests of what judges and shows them."""
 
 import dataclasses
-from typing import Any
 
 from edgewright.benchmarks.machine import fingerprint
 from edgewright.benchmarks.record import Interval
 from edgewright.benchmarks.search_record import (
+    SearchedRange,
+    SearchedSpace,
     SearchRecord,
     TargetFigures,
     Trial,
@@ -15,24 +16,17 @@ from edgewright.benchmarks.search_record import (
     worst,
 )
 
-SPACE: dict[str, Any] = {
-    "families": {
+SPACE = SearchedSpace(
+    families={
         "ngram_hybrid": {
-            "model.width": {
-                "choices": [16, 32, 64],
-                "low": None,
-                "high": None,
-                "step": None,
-                "log": False,
-                "form": None,
-            },
-            "tokenizer.buckets": {"choices": [], "low": 500, "high": 9000, "step": None, "log": True, "form": None},
+            "model.width": SearchedRange(choices=(16, 32, 64)),
+            "tokenizer.buckets": SearchedRange(low=500, high=9000, log=True),
         }
     },
-    "forms": {"int8": {"litert": "dynamic_wi8_afp32", "onnx": "dynamic_wi8_afp32"}},
-    "targets": ["litert", "onnx"],
-    "one": False,
-}
+    forms={"int8": {"litert": "dynamic_wi8_afp32", "onnx": "dynamic_wi8_afp32"}},
+    targets=("litert", "onnx"),
+    one=False,
+)
 
 
 def trial(number: int, score: float | None, size: int, p50: float | None, verdict: Verdict = "fits") -> Trial:

@@ -1,6 +1,8 @@
 """What is committed under benchmarks/results/ is what the tools wrote, and README.md says the same."""
 
 import json
+import math
+import re
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -8,12 +10,19 @@ from typing import Any
 import jsonschema
 import pytest
 
-from edgewright.benchmarks import bench_record, family_record, publish, record
+from edgewright.benchmarks import bench_record, family_record, publish, record, search_record, sensitivity_record
 from edgewright.benchmarks.bench_record import SCHEMA_FILE, BenchRecord
 from edgewright.benchmarks.compare import compare
-from edgewright.benchmarks.reports import bench_report, compare_report, run_report
+from edgewright.benchmarks.reports import (
+    bench_report,
+    compare_report,
+    run_report,
+    search_report,
+    sensitivity_report,
+)
 from edgewright.compress.numerics import TARGETS
 from edgewright.data.files import read_json
+from edgewright.pipeline import recipe as recipes
 
 RUNS = (  # in the order of README
     *("urgency", "intent", "banking", "intent_cnn", "intent_lstm", "encoder_clinc", "teacher_clinc"),
@@ -21,6 +30,8 @@ RUNS = (  # in the order of README
     *("entities", "logs", "text_en", "text_fr", "reply_small", "reply_full", "smalltalk", "answers"),
 )
 BENCHES = ("intent-bench", "intent_cnn-bench", "intent-peers", "banking-peers", "repeat-first", "repeat-second")
+SEARCHES = tuple(sorted(file.stem for file in publish.RESULTS.glob("*-search.json")))
+SENSITIVITIES = tuple(sorted(file.stem for file in publish.RESULTS.glob("*-sensitivity.json")))
 HOUR_SECONDS = 3600
 
 
@@ -47,6 +58,48 @@ def test_a_bench_fits_the_schema(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in BENCHES if not name.startswith("repeat")])
 def test_a_bench_has_its_report(name: str) -> None:
     assert path(name, "md").read_text(encoding="utf-8") == bench_report.markdown(bench(name))
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_a_search_follows_from_its_trials_and_its_recipe_is_the_chosen_point(name: str) -> None:
+    found = search_record.from_json(read_json(path(name)), name)
+    assert search_record.inconsistencies(found) == []
+    assert path(name, "md").read_text(encoding="utf-8") == search_report.markdown(found)
+    if found.chosen is None or found.found is None:
+        return
+    chosen, plain = found.trial(found.chosen), recipes.read(publish.RESULTS / found.found)
+    assert plain.model["family"] == chosen.settings["family"] and set(plain.export.targets) == set(chosen.targets)
+    for key, value in chosen.settings.items():
+        table, *inner = key.split(".")
+        if not inner or (table == "prune" and not value):
+            continue  # a share of 0 removes nothing: the recipe has no such step
+        said: Any = getattr(plain, table)
+        for one in inner:
+            said = said[one] if isinstance(said, dict) else getattr(said, one)
+        assert said == value, key
+    gates = plain.task_with_gates().targets
+    assert found.max_bytes is None or (gates.max_shipped_bytes or math.inf) <= found.max_bytes
+    assert found.max_ms is None or (gates.max_text_to_label_p50_ms or math.inf) <= found.max_ms
+
+
+@pytest.mark.parametrize("name", SENSITIVITIES)
+def test_a_sensitivity_has_its_report_and_its_choices_give_bits_back(name: str) -> None:
+    found = sensitivity_record.from_json(read_json(path(name)), name)
+    assert path(name, "md").read_text(encoding="utf-8") == sensitivity_report.markdown(found)
+    sizes = [choice.weight_bytes for choice in found.choices]
+    assert sizes == sorted(sizes) and sizes[-1] <= found.all_eight.weight_bytes
+    assert all(choice.accuracy < -found.max_drop for choice in found.choices[:-1]), "the first that keeps the bound"
+    for cost in found.costs:
+        assert cost.accuracy == pytest.approx((cost.won - cost.lost) / found.rows)
+    for choice in (*found.choices, found.all_eight):
+        assert choice.accuracy == pytest.approx((choice.won - choice.lost) / found.rows)
+    assert {layer: bits for layer, bits in found.quantize.bits.items() if bits == 8}.keys() <= set(found.chosen.eight)
+
+
+@pytest.mark.parametrize("name", [*RUNS, *BENCHES, *SEARCHES, *SENSITIVITIES])
+def test_no_path_of_a_machine_is_kept(name: str) -> None:
+    for file in (path(name), *([path(name, "md")] if path(name, "md").exists() else [])):
+        assert not re.search(r"(?<![\w.)/:])/(?:home|root|tmp|work|usr|var|Users|mnt|opt)/", file.read_text("utf-8"))
 
 
 def test_two_runs_an_hour_apart_agree_within_a_tenth() -> None:

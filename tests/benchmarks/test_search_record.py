@@ -1,10 +1,21 @@
 """Which trials stand on the front, which is chosen, and how far one misses a budget."""
 
 import json
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from edgewright.benchmarks.search_record import chosen_of, from_json, front_of, misses, to_json, worst
+from edgewright.benchmarks.search_record import (
+    SearchRecord,
+    chosen_of,
+    from_json,
+    front_of,
+    inconsistencies,
+    misses,
+    to_json,
+    worst,
+)
 from edgewright.errors import DamagedFileError
 from tests.benchmarks.sample_search import sample, trial
 
@@ -55,5 +66,35 @@ def test_a_record_reads_back_from_json() -> None:
     values = json.loads(json.dumps(to_json(record), allow_nan=False))
     assert next(iter(values)) == "schema" and from_json(values, "search.json") == record
     del values["trials"][0]["verdict"]
-    with pytest.raises(DamagedFileError, match=r"search.json: no record of a search: trials.0.verdict"):
+    with pytest.raises(DamagedFileError, match=r"search.json: not a record of a search, schema 1: trials.0.verdict"):
         from_json(values, "search.json")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"schema": 2}, "not a record of a search, schema 1: schema: Input should be less than or equal to 1"),
+        ({"space": {"families": {"text_cnn": 3}}}, "space.families.text_cnn: Input should be a valid dictionary"),
+        ({"max_ms": -1.0}, "max_ms: Input should be greater than 0"),
+        ({"chosen": 99}, "names trial 99, which is none of its 30 trials"),
+        ({"front": [0, 77]}, "names trial 77"),
+        ({"trials": [{**to_json(sample())["trials"][0], "score": None}], "front": [], "chosen": None}, "has no score"),
+    ],
+)
+def test_a_record_that_lacks_what_it_names_is_damaged(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(DamagedFileError, match=f"search.json: .*{message}"):
+        from_json(to_json(sample()) | changes, "search.json")
+
+
+def test_what_does_not_follow_from_the_trials_is_said() -> None:
+    record = sample()
+    assert inconsistencies(record) == []
+
+    def said(changed: SearchRecord) -> str:
+        return " ".join(inconsistencies(changed))
+
+    assert f"not {list(record.front[1:])}" in said(replace(record, front=record.front[1:]))
+    assert f"not {record.front[1]}" in said(replace(record, chosen=record.front[1]))
+    assert "is said to fit, but breaks the budget" in said(replace(record, max_bytes=300_000))
+    better = replace(record.trials[0], score=0.99)
+    assert "are not the worst of its targets" in said(replace(record, trials=(better, *record.trials[1:])))

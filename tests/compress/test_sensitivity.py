@@ -51,7 +51,8 @@ def test_every_layer_is_measured_alone_at_the_bits_that_it_can_have(
     assert all(
         own == ({8} if isinstance(model.get_submodule(name), nn.Conv1d) else {8, 4}) for name, own in bits.items()
     )
-    assert all(cost.divergence >= 0 and cost.accuracy <= 0 for cost in found.costs)
+    assert all(cost.divergence >= 0 and cost.accuracy == -cost.lost / 300 for cost in found.costs)
+    assert all(cost.won == 0 for cost in found.costs), "float32 is right on every row"
 
 
 def test_the_layer_that_cannot_bear_four_bits_is_given_eight(found: sensitivity.Sensitivity) -> None:
@@ -62,6 +63,8 @@ def test_the_layer_that_cannot_bear_four_bits_is_given_eight(found: sensitivity.
     assert drops[-1] >= -0.01 and all(drop < -0.01 for drop in drops[:-1])
     sizes = [choice.weight_bytes for choice in found.choices]
     assert sizes == sorted(sizes), "each step gives bits back"
+    eight = {cost.layer: cost.stored_bytes for cost in found.costs if cost.bits == 8}
+    assert found.all_eight.weight_bytes == sum(eight.values()) and set(found.all_eight.eight) == set(eight)
 
 
 def test_the_float_model_is_left_as_it_was(model: TextCNN) -> None:

@@ -87,10 +87,9 @@ def test_a_run_shows_each_steps_artifact_and_compares_models_in_pairs(ablated: R
     steps = ablated.record["steps"]
     assert [(one["step"], one["target"]) for one in steps] == [(s, "litert") for s in ("train", "distill", "qat")]
     assert all(one["size_bytes"] > 0 and one["p50_ms"]["value"] > 0 for one in steps)
-    pairs = {one["against"]: one for one in ablated.record["paired"]}
-    assert set(pairs) == {"train", "distill", "teacher"}
+    pairs = {(one["model"], one["against"]): one for one in ablated.record["paired"]}
+    assert set(pairs) == {("qat", "train"), ("qat", "distill"), ("qat", "teacher"), ("distill", "train")}
     for one in pairs.values():
-        assert one["model"] == "qat"
         assert one["difference"]["value"] == pytest.approx(one["accuracy"] - one["accuracy_against"])
         assert one["difference"]["low"] <= one["difference"]["value"] <= one["difference"]["high"]
 
@@ -100,6 +99,26 @@ def test_the_reports_show_the_steps(ablated: Run) -> None:
     page = (ablated.out / "report.html").read_text(encoding="utf-8")
     assert "By step (`--ablate`)" in markdown and "| distill | litert |" in markdown
     assert "What each step gave" in page and "Paired on the test rows" in page
+
+
+def test_a_run_says_what_to_take_and_leaves_out_what_the_pairs_say_is_worse(ablated: Run) -> None:
+    said = ablated.record["recommended"]
+    (taught,) = (one for one in ablated.record["paired"] if (one["model"], one["against"]) == ("distill", "train"))
+    worse = taught["difference"]["high"] < 0
+    assert said["step"] == ("train" if worse else "qat") and said["without"] == (["distill"] if worse else [])
+    assert said["artifacts"] == ([] if worse or ablated.record["verdict"] != "pass" else ["litert dynamic_wi8_afp32"])
+    assert ("Step distill is not recommended" in (ablated.out / "report.html").read_text(encoding="utf-8")) == worse
+
+
+def test_a_run_without_ablate_says_that_it_did_not_measure_what_the_steps_gave(folder: Path, tmp_path: Path) -> None:
+    recipe = recipes.read(folder / "student.toml")
+
+    def notes(ablate: bool) -> str:
+        prepared = runs.prepare(recipe, "rapid", tmp_path, Reporter(quiet=True), ablate=ablate)
+        return " ".join(runs._notes(prepared, {"leaks": 0}))
+
+    assert "What [distill] and [qat] gave or cost was not measured here: run --ablate says it" in notes(False)
+    assert "--ablate" not in notes(True)
 
 
 def test_teachers_answer_in_float16_and_leave_no_text(ablated: Run) -> None:

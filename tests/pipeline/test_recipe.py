@@ -95,6 +95,11 @@ def test_a_missing_recipe_lists_those_that_come_with_the_package() -> None:
         recipes.read(Path("nowhere.toml"))
 
 
+def test_a_folder_is_no_recipe(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"is a folder; give a \.toml file in it"):
+        recipes.read(tmp_path)
+
+
 def test_a_recipe_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "small.toml"
     path.write_bytes(b'name = "\xff"')

@@ -5,13 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from edgewright.benchmarks import bench_record, family_record
+from edgewright.benchmarks import bench_record, family_record, search_record, sensitivity_record
 from edgewright.benchmarks import record as run_record
 from edgewright.benchmarks.family_record import FamilyRecord, FamilyRow, compared
 from edgewright.benchmarks.record import Interval
+from edgewright.benchmarks.reports import search_report, sensitivity_report
 from edgewright.errors import DamagedFileError, EdgewrightError, UsageError
 from edgewright.pipeline import bench_commands
-from edgewright.pipeline.commands import report
+from edgewright.pipeline.report_commands import report
+from tests.benchmarks import sample_search, sample_sensitivity
 from tests.benchmarks.sample_bench import sample_bench
 from tests.benchmarks.sample_record import sample_record
 from tests.end_to_end.runs import edgewright, inside, refused
@@ -50,9 +52,44 @@ def test_the_record_of_families_is_shown_again(tmp_path: Path) -> None:
     shown = report(path, page)
     assert page.read_text(encoding="utf-8") == family_record.markdown(record)
     assert family_record.from_json(shown.record, "shown") == record
-    with pytest.raises(UsageError, match=r"families has no page; give a name that ends in \.md"):
+    with pytest.raises(UsageError, match=r"families\.json has no page; give a name that ends in \.md"):
         report(path, tmp_path / "again.html")
     assert not (tmp_path / "again.html").exists()
+
+
+def test_the_record_of_a_search_is_shown_again_in_every_form(tmp_path: Path) -> None:
+    record = sample_search.sample()
+    path = write(tmp_path / "search.json", search_record.to_json(record))
+    done = edgewright("report", tmp_path)
+    assert done.code == 0, done.stderr
+    assert search_report.sentence(record) in done.stdout
+    numbers = [line.split()[0] for line in done.stdout.splitlines() if "ngram_hybrid" in line]
+    assert numbers == [str(number) for number in record.front]
+    for name, made in (("again.md", search_report.markdown(record)), ("again.html", search_report.html(record))):
+        assert search_record.from_json(report(path, tmp_path / name).record, "shown") == record
+        assert (tmp_path / name).read_text(encoding="utf-8") == made
+
+
+def test_the_record_of_sensitivity_is_shown_again_in_every_form(tmp_path: Path) -> None:
+    record = sample_sensitivity.sample()
+    path = write(tmp_path / "sensitivity.json", sensitivity_record.to_json(record))
+    done = edgewright("report", path, "--json")
+    assert sensitivity_record.from_json(done.json(), "shown") == record
+    lines = [line.split() for line in edgewright("report", path).stdout.splitlines()]
+    assert ["head", "4", "-0.64", "23", "4", "0.01000", "14,400"] in lines
+    for name, made in (
+        ("again.md", sensitivity_report.markdown(record)),
+        ("again.html", sensitivity_report.html(record)),
+    ):
+        report(path, tmp_path / name)
+        assert (tmp_path / name).read_text(encoding="utf-8") == made
+
+
+def test_a_run_is_shown_with_its_steps_what_hurts_and_what_to_take(tmp_path: Path) -> None:
+    record = sample_record()
+    shown = report(write(tmp_path / "record.json", run_record.to_json(record)), None)
+    assert len(shown.tables) == 3 and record.hurts[0] in shown.lines
+    assert shown.lines[-2:] == ("verdict: fail", "recommended: executorch dynamic_wi8_afp32, onnx fp32")
 
 
 def test_a_folder_stands_for_the_one_record_in_it(tmp_path: Path) -> None:
@@ -70,7 +107,11 @@ def test_a_folder_stands_for_the_one_record_in_it(tmp_path: Path) -> None:
     ("values", "message"),
     [
         ({"rows": []}, "no record of families"),
-        ({"rows": 1, "kind": "bench"}, "no record of families"),
+        ({"rows": 1, "kind": "bench"}, "not a bench"),
+        ({"kind": "search"}, "not a record of a search, schema 1: recipe: Field required"),
+        ({"kind": "sensitivity", "rows": 3}, "not a record of sensitivity, schema 1: recipe: Field required"),
+        ({"kind": "sketch"}, "is of kind 'sketch', which this version does not show; it shows record.json"),
+        ({"kind": ["search"]}, "is of kind"),
         ({"kind": "comparison"}, "is a comparison"),
         ({"kind": "bench"}, "not a bench"),
         ({}, "not a run record"),

@@ -1,12 +1,14 @@
 """What `edgewright search` refuses before any work, and what it says where nothing fits."""
 
 import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from edgewright.errors import UsageError
+from edgewright.benchmarks import search_record
+from edgewright.errors import DamagedFileError, UsageError
 from edgewright.pipeline import search_commands
 from edgewright.pipeline.search_commands import Asked
 from tests.benchmarks.sample_search import trial
@@ -39,6 +41,7 @@ def test_the_options_become_a_search(asked: Asked) -> None:
         ({"max_bytes": "-5"}, ["--max-bytes", "above 0"]),
         ({"max_ms": 0.0}, ["--max-ms", "above 0"]),
         ({"max_ms": float("nan")}, ["--max-ms", "above 0"]),
+        ({"max_ms": float("inf")}, ["--max-ms", "a number above 0"]),
         ({"trials": 0}, ["--trials"]),
         ({"workers": 1000}, ["--workers", "256"]),
         ({"targets": ["tflite"]}, ["--target", "litert"]),
@@ -61,7 +64,23 @@ def test_where_nothing_fits_the_nearest_misses_come_first_and_the_bound_is_named
     slow = trial(3, None, 400_000, 0.11, "over_budget")
     refused = dataclasses.replace(trial(4, None, 1, None), verdict="refused")
     record = search_commands.assemble(wanted, [far, near, untimed, slow, refused], {}, 0)
+    assert search_record.from_json(json.loads(json.dumps(search_record.to_json(record))), "there") == record
+    assert record.data == "emails" and len(record.data_fingerprint or "") == 64
     assert record.nearest == (1, 3, 0) and record.chosen is None
     assert record.relax == "trial 1 would fit --max-bytes 520_000"
     assert search_commands.assemble(wanted, [slow], {}, 0).relax == "trial 3 would fit --max-ms 0.12"
     assert "1 of 5 points cannot be made" in record.notes[0]
+
+
+@pytest.mark.parametrize("damage", ["no database", "a folder"])
+def test_a_database_that_cannot_be_read_is_named(asked: Asked, damage: str) -> None:
+    from edgewright.pipeline.search import study
+
+    path = asked.out / "search.db"
+    asked.out.mkdir()
+    if damage == "a folder":
+        path.mkdir()
+    else:
+        path.write_text("no database " * 100, encoding="utf-8")
+    with pytest.raises(DamagedFileError, match=r"search\.db: no database of a search that can be read; delete it"):
+        study.open_study(search_commands.read(asked), print)

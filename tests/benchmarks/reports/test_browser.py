@@ -14,8 +14,14 @@ from typing import Any
 
 import pytest
 
-from edgewright.benchmarks.reports import bench_report, compare_report, run_report
-from tests.benchmarks import sample_bench
+from edgewright.benchmarks.reports import (
+    bench_report,
+    compare_report,
+    run_report,
+    search_report,
+    sensitivity_report,
+)
+from tests.benchmarks import sample_bench, sample_search, sample_sensitivity
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 BROWSER = next((found for name in NAMES if (found := shutil.which(name))), None)
@@ -42,12 +48,20 @@ PLOTS = {
         *("Size against accuracy", "Latency against accuracy", "Medians of the blocks over time"),
     },
     "compare": {"New over base"},
+    "search": {
+        *("accuracy on validation against shipped, MB", "accuracy on validation against text → label, p50, ms"),
+    },
+    "sensitivity": {
+        *("Points of accuracy, one layer alone", "Divergence in 1/1000 nat, one layer alone", "All layers together"),
+    },
 }
 TABLES = {
     "run": {"artifacts": 8, "steps": 5, "one-model": 2, "baselines": 3, "gates": 20, "golden": 1, "unsupported": 2},
     "bench": {"latency": 14, "validity": 7, "lengths": 4, "throughput": 4, "threads": 4, "roofline": 36},
     "peers": {"peers": 9, "validity": 8},
     "compare": {"rows": 12},
+    "search": {"front": 9, "chosen": 6, "trials": 30},
+    "sensitivity": {"layers": 9, "choices": 3},
 }
 
 SCRIPT = Path(__file__).with_name("measure_page.js")
@@ -62,6 +76,8 @@ def pages(sample: ModuleType) -> dict[str, str]:
         "bench": bench_report.html(sample_bench.sample_bench(quiet=False)),
         "peers": bench_report.html(sample_bench.sample_peers()),
         "compare": compare_report.html(sample_bench.sample_comparison()),
+        "search": search_report.html(sample_search.sample()),
+        "sensitivity": sensitivity_report.html(sample_sensitivity.sample()),
     }
 
 
@@ -93,7 +109,9 @@ def _open(
     around.write_text(f"{head}<body>{''.join(frames)}</body>", encoding="utf-8")
     command = [BROWSER, *FLAGS, f"--user-data-dir={folder / scheme}", "--window-size=1400,1000"]
     command += [f"--blink-settings=preferredColorScheme={SCHEMES[scheme]}", "--dump-dom", around.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=240, check=True
+    )  # a busy machine takes a minute
     found = [json.loads(html.unescape(note)) for note in re.findall(r'<pre class="facts">(.*?)</pre>', done.stdout)]
     assert len(found) == len(frames), f"{len(found)} of {len(frames)} pages were measured: {done.stderr[-300:]}"
     return {(facts["name"], facts["width"]): facts for facts in found}
