@@ -1,8 +1,7 @@
 """Conv1d layers as linear layers over their taps, with the positions before the channels.
 
-XNNPACK quantizes the activations of a linear layer row by row, those of a convolution with one scale for the whole
-input: written so, a file answers more precisely, and in every format that uses XNNPACK with the same bits. ExecuTorch
-has no int8 convolution of every kind in the first place.
+So ExecuTorch has int8 kernels for them in every numerics, and activations that are quantized when a file is called have
+a scale for each position: executorch_graph.py and litert_convolutions.py use one form and answer with the same bits.
 Shapes: B batch, T positions, D input channels, H output channels.
 """
 

@@ -2,6 +2,8 @@
 
 litert-torch converts to float32; ai-edge-quantizer stores the integers, and is held to those of our grid.
 LiteRT has no dynamic shapes, hence the signatures; they share their weights. LSTM layers: export/litert_lstm.py.
+In the dynamic numerics a file quantizes the activations that the .pte file does: export/litert_convolutions.py and
+export/litert_biases.py.
 """
 
 import contextlib

@@ -1,8 +1,8 @@
 """Convolutions in LiteRT's dynamic numerics: linear layers over their taps, as ExecuTorch has them.
 
-XNNPACK gives the input of a convolution one scale, and that of a linear layer one a row: the text's own positions no
-longer share theirs, and a .tflite file answers with the bits of the .pte file. See docs/decisions/0012-bit-identity.md
-for what it costs.
+LiteRT gives the input of a convolution one scale, that of a linear layer one a row. Written so, the positions of a text
+do not share theirs, and a .tflite file answers with the bits of the .pte file. What that costs is in
+docs/decisions/0012-bit-identity.md.
 """
 
 import torch
