@@ -39,7 +39,8 @@ from edgewright.compress.quantize import GridWeight, QuantizedModel
 from edgewright.data.files import write_atomically
 from edgewright.errors import DamagedFileError, ExportError
 from edgewright.export.artifact import Artifact, Metadata, describe
-from edgewright.export.executorch_graph import ConvolutionAsLinear, as_stored, lowerable, rewrite
+from edgewright.export.convolutions import ConvolutionAsLinear, as_stored, repeat_edges
+from edgewright.export.executorch_graph import lowerable, rewrite
 from edgewright.export.executorch_lstm import LSTMConfig
 from edgewright.export.executorch_weights import check, read
 from edgewright.export.tracing import OneMethod, example_inputs, refusal
@@ -94,7 +95,7 @@ def _programs(
 ) -> dict[str, ExportedProgram]:
     """The method's graphs by function name, quantized as the numerics says."""
     module = lowerable(model.module, model.weights)
-    _repeat_edges(module, method.batch)
+    repeat_edges(module, method.batch)
     if model.numerics.startswith("dynamic"):
         _quantize_dynamically(module, model.weights)
     inputs = {name: example_inputs(method, length) for name, length in method.functions()}
@@ -110,13 +111,6 @@ def _programs(
     if model.numerics == "static_wi8_ai8":
         graphs = _quantize_statically(graphs, inputs, calibration, model.weights)
     return {name: torch.export.export(graph, (), inputs[name]) for name, graph in graphs.items()}
-
-
-def _repeat_edges(module: nn.Module, batch: int) -> None:
-    """Give each row of a call its own zeros at the edges: `cat` repeats nothing."""
-    for layer in module.modules():
-        if isinstance(layer, ConvolutionAsLinear):
-            layer.edge = layer.edge.repeat(batch, 1, 1)
 
 
 def _quantize_dynamically(module: nn.Module, weights: dict[str, GridWeight]) -> None:

@@ -21,7 +21,7 @@ from executorch.exir.schema import DelegateCall, ExecutionPlan, KernelCall
 from edgewright.compress.quantize import GridWeight, QuantizedModel
 from edgewright.errors import ExportError
 from edgewright.export import nibbles
-from edgewright.export.executorch_graph import as_stored
+from edgewright.export.convolutions import as_stored
 
 # XNNDatatype to the type of an element; the rest are activations
 FLOAT32, FLOAT16, BFLOAT16, INT8, INT4, INT32 = "float32", "float16", "bfloat16", "int8", "int4", "int32"

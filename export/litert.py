@@ -2,6 +2,8 @@
 
 litert-torch converts to float32; ai-edge-quantizer stores the integers, and is held to those of our grid.
 LiteRT has no dynamic shapes, hence the signatures; they share their weights. LSTM layers: export/litert_lstm.py.
+In the dynamic numerics a file quantizes the activations that the .pte file does: export/litert_convolutions.py and
+export/litert_biases.py.
 """
 
 import contextlib
@@ -23,10 +25,18 @@ from edgewright.compress.numerics import SUPPORT
 from edgewright.compress.quantize import GridWeight, QuantizedModel
 from edgewright.data.files import write_atomically
 from edgewright.errors import ExportError
-from edgewright.export import litert_embeddings, litert_file, litert_lstm, litert_norms, litert_weights
+from edgewright.export import (
+    litert_biases,
+    litert_convolutions,
+    litert_embeddings,
+    litert_file,
+    litert_lstm,
+    litert_norms,
+    litert_weights,
+)
 from edgewright.export.artifact import Artifact, Metadata, describe
 from edgewright.export.litert_lstm import StandIn
-from edgewright.export.tracing import OneMethod, example_inputs, refusal, used_parameters
+from edgewright.export.tracing import example_inputs, refusal, used_parameters
 from edgewright.export.unrolled import UnrolledLSTM, unrolled
 from edgewright.models.methods import Method
 from edgewright.runtimes.litert import LitertRunner, load
@@ -60,18 +70,24 @@ def export(
     used = used_parameters(model.module, methods)
     data = _calibration_data(methods, calibration) if model.numerics == "static_wi8_ai8" else {}
     inside: dict[str, dict[str, int]] = {}
+    dynamic = model.numerics.startswith("dynamic")
     # ranges are measured in the float file, where a stand-in would give those of something else
     form = UnrolledLSTM if model.numerics == "static_wi8_ai8" else StandIn
 
     def write(scratch: Path) -> None:
+        module = litert_norms.keep_apart(unrolled(model.module, form))
+        if dynamic:
+            litert_convolutions.as_products(module)
         with _silence():
-            _convert(litert_norms.keep_apart(unrolled(model.module, form)), methods, scratch)
+            _convert(module, methods, scratch)
             if model.numerics != "fp32":
                 _quantize(scratch, model, methods, data)
         file = litert_file.read(scratch)
         litert_embeddings.look_up_integers(file, _tables(model))
         litert_file.share_buffers(file)
         layers = litert_weights.layers(file, model, used)
+        if dynamic:
+            litert_biases.give_back(file, layers, module)
         if form is StandIn:
             litert_lstm.unroll(file, layers, model.module)
             litert_file.share_buffers(file)  # those of the new constants
@@ -100,9 +116,10 @@ def _silence() -> Iterator[None]:
 
 def _convert(module: nn.Module, methods: Sequence[Method], path: Path) -> None:
     converter = litert_torch.Converter()
-    for key, method, length in _signatures(methods):
-        converter.signature(key, OneMethod(module, method), sample_kwargs=example_inputs(method, length))
     try:
+        for key, method, length in _signatures(methods):
+            example = example_inputs(method, length)
+            converter.signature(key, litert_convolutions.traced(module, method, length), sample_kwargs=example)
         converter.convert().export(str(path))
     except Exception as error:  # litert-torch raises what its lowerings raise: RuntimeError, AssertionError, …
         raise refusal("litert-torch", error, module, methods[0]) from error

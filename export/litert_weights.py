@@ -9,6 +9,7 @@ from torch import nn
 from edgewright.compress.quantize import GridWeight, QuantizedModel
 from edgewright.errors import ExportError
 from edgewright.export import litert_embeddings, litert_file
+from edgewright.export.convolutions import as_stored
 
 
 def layers(file: Any, model: QuantizedModel, used: frozenset[str]) -> dict[int, str]:
@@ -32,7 +33,7 @@ def layers(file: Any, model: QuantizedModel, used: frozenset[str]) -> dict[int, 
             continue
         values = layer.weight.detach().numpy() if grid is None else grid.integers
         values = values.astype(np.float16) if model.numerics == "fp16" else values
-        values = values.transpose(0, 2, 1)[:, None] if values.ndim == 3 else values  # Conv1d to OHWI
+        values = as_stored(values)  # a Conv1d's as taps * columns, be it a convolution (OHWI) or a product in the file
         scales = np.empty(0) if grid is None else grid.scales.reshape(-1)
         kind = str(values.dtype) if grid is None else f"int{grid.bits}"
         for constant in found:
@@ -57,7 +58,9 @@ def _tables(found: Sequence[litert_file.Constant], name: str, grid: GridWeight) 
 
 
 def _equal(constant: litert_file.Constant, kind: str, values: np.ndarray, scales: np.ndarray) -> bool:
-    if constant.kind != kind or not np.array_equal(constant.values, values):
+    if constant.kind != kind or constant.values.size != values.size:
+        return False
+    if not np.array_equal(constant.values.reshape(values.shape), values):
         return False
     if constant.scales.size != scales.size:
         return False

@@ -13,7 +13,7 @@ from scipy.optimize import linear_sum_assignment
 
 from edgewright.compress.quantize import QuantizedModel
 from edgewright.export import executorch_weights
-from edgewright.export.executorch_graph import as_stored
+from edgewright.export.convolutions import as_stored
 from edgewright.export.executorch_weights import StoredWeight
 from edgewright.export.stored import BITS, Contents, Held, fewest_axes, from_taps, shape_of
 

@@ -15,8 +15,9 @@ from edgewright.compress.quantize import QuantizedModel, quantize
 from edgewright.errors import ExportError
 from edgewright.export import executorch, executorch_weights
 from edgewright.export.artifact import Artifact, Metadata
+from edgewright.export.convolutions import ConvolutionAsLinear, as_stored
 from edgewright.export.executorch_embedding import IntegerEmbedding
-from edgewright.export.executorch_graph import ConvolutionAsLinear, as_stored, lowerable, rewrite
+from edgewright.export.executorch_graph import lowerable, rewrite
 from edgewright.models.methods import Method
 from edgewright.models.methods import Tensor as Described
 from edgewright.runtimes.executorch import load
