@@ -382,9 +382,8 @@ def test_a_sparse_package_is_smaller_by_what_it_says(exported: Exported, metadat
     other = coreml.export(full, [exported.tiny.method], tmp_path / "dense.mlpackage", [], metadata)
     saved = exported.artifact.sparse["saved_bytes"]
     assert other.sparse == {} and "mask" not in other.weight_bytes
-    assert sum(exported.artifact.weight_bytes.values()) == pytest.approx(
-        sum(other.weight_bytes.values()) - saved, abs=8
-    )
+    constants = sum(other.weight_bytes.values()) - sum(exported.artifact.weight_bytes.values())
+    assert constants == pytest.approx(saved, abs=100)  # integers of iOS 17 have a zero point a row beside them
     assert other.size_bytes - exported.artifact.size_bytes == pytest.approx(saved, abs=2500)  # records and operators
     assert exported.artifact.size_bytes < 0.8 * other.size_bytes
     for ids in exported.tiny.inputs[:4]:  # the same numbers are computed with
