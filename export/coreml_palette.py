@@ -3,8 +3,8 @@
 The values are the best that there are: those from which the weights have the least squared distance. On a line, the
 weights of one value lie next to each other, so that dynamic programming over where each run begins finds it (Wang and
 Song 2011, Ckmeans.1d.dp); as begins only move up with ends, each step is a search that halves (Grønlund et al. 2017,
-https://arxiv.org/abs/1701.07204). Lloyd's algorithm from quantiles, which is usual, ends at 3 times that distance for
-64 values of a normal distribution, and fails where many weights are 0.
+https://arxiv.org/abs/1701.07204). Lloyd's algorithm from quantiles ended at 1.2 times that distance for 64 values of a
+trained model, at 3 times for 3,000 draws of a normal distribution, and has empty runs where many weights are 0.
 """
 
 from collections.abc import Callable

@@ -96,7 +96,8 @@ def stored_name(parameter: str) -> str:
 def check_weights(package: Path, model: QuantizedModel, names: Sequence[str]) -> None:
     """Compare what the package stores of the named weights, in each of its functions, with the grid.
 
-    Sparse float16 weights are compared with the model's, zeros included; of palettes only their form is.
+    Sparse float16 weights are compared with the model's, zeros included. Of a palette each weight has to have the
+    value that is nearest.
 
     Raises:
         ExportError: a weight is stored in another form, or with other integers, scales or zeros; the message names it.
@@ -112,6 +113,11 @@ def check_weights(package: Path, model: QuantizedModel, names: Sequence[str]) ->
                 bits = weight_bits(model.numerics)
                 if kind != "constexpr_lut_to_dense" or tensors["indices"].element.bits != bits:
                     raise ExportError(f"Core ML: the weight '{name}' is stored as {kind}, not as a palette")
+                far = _not_nearest(as_float16(name, model), tensors["lut"].values.ravel(), tensors["indices"].values)
+                if far:
+                    raise ExportError(
+                        f"Core ML: {far} values of the weight '{name}' are not the nearest ones of its palette"
+                    )
                 continue
             if model.numerics == "sparse_wfp16_afp16":
                 differing = int((dense(tensors) != as_float16(name, model)).sum())
@@ -128,6 +134,13 @@ def check_weights(package: Path, model: QuantizedModel, names: Sequence[str]) ->
             scales = tensors["scale"].values.ravel()
             if not np.array_equal(scales, grid.scales.astype(scales.dtype).ravel()):
                 raise ExportError(f"Core ML: the scales of the weight '{name}' differ from its grid")
+
+
+def _not_nearest(weight: np.ndarray, table: np.ndarray, indices: np.ndarray) -> int:
+    """How many weights lie nearer to another value of the rising `table` than to their own."""
+    wanted, values = weight.astype(np.float64), table.astype(np.float64)
+    nearest = np.searchsorted((values[1:] + values[:-1]) / 2, wanted)
+    return int((np.abs(values[indices] - wanted) > np.abs(values[nearest] - wanted)).sum())
 
 
 def weight_bytes(package: Path) -> dict[str, int]:

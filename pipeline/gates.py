@@ -56,9 +56,9 @@ def judge(
 ) -> list[GateResult]:
     """All gates of one cell; `timed_here` is False where the runtime is not the device's own (Core ML).
 
-    fp32 and fp16 need not fit into `max_shipped_bytes`: they are the yardstick of the others. Palettes of 6 bits have
-    the agreement that 4 bits have to reach. The bounds on
-    perplexity are of the float model on the whole test split; what a cell adds is judged on fewer pairs, as a rise.
+    fp32 and fp16 need not fit into `max_shipped_bytes`: they are the yardstick of the others. Palettes have to reach
+    the agreement of 4 bits, whatever theirs are. The bounds on perplexity are of the float model on the whole test
+    split; what a cell adds is judged on fewer pairs, as a rise.
     """
     bits = weight_bits(numerics)
     yardstick = numerics in ("fp32", "fp16")

@@ -118,9 +118,7 @@ def _constants_of(operations: Any, constants: Constants) -> Iterator[tuple[str, 
         elif operation.type.startswith("constexpr_"):
             compressed.append(operation)
     taken = set()
-    scaled: dict[
-        str, tuple[str, dict[str, Stored]]
-    ] = {}  # sparse constants that another operator takes, by its outputs
+    scaled: dict[str, tuple[str, dict[str, Stored]]] = {}  # by output, sparse constants that another operator takes
     for operation in compressed:
         values = {**operation.attributes, **{k: a.arguments[0].value for k, a in operation.inputs.items()}}
         tensors = {k: constants.tensor(v) for k, v in values.items() if _is_numeric_tensor(v)}

@@ -349,6 +349,18 @@ def test_six_bits_lie_packed_in_the_file(tiny_text_cnn: Any, metadata: Metadata,
     assert artifact.weight_bytes["uint6"] == sum(-(-count * 6 // 8) for count in matrices)
 
 
+def test_indices_of_other_values_are_refused_by_name(tiny_text_cnn: Any, metadata: Metadata, tmp_path: Path) -> None:
+    model = quantize(tiny_text_cnn.module, "palette_w6_afp16")
+    path = tmp_path / "model.mlpackage"
+    coreml.export(model, [tiny_text_cnn.method], path, [], metadata)
+    with torch.no_grad():
+        model.module.get_parameter("head.weight").mul_(-1)
+    with pytest.raises(
+        ExportError, match=r"\d+ values of the weight 'head.weight' are not the nearest ones of its pal"
+    ):
+        check_weights(path, model, ["head.weight"])
+
+
 # ---------------------------------------------------------------- sparse weights
 
 SPARSE = tuple(DENSE)
@@ -385,7 +397,7 @@ def test_a_sparse_package_is_smaller_by_what_it_says(exported: Exported, metadat
     constants = sum(other.weight_bytes.values()) - sum(exported.artifact.weight_bytes.values())
     assert constants == pytest.approx(saved, abs=100)  # integers of iOS 17 have a zero point a row beside them
     assert other.size_bytes - exported.artifact.size_bytes == pytest.approx(saved, abs=2500)  # records and operators
-    assert exported.artifact.size_bytes < 0.8 * other.size_bytes
+    assert exported.artifact.size_bytes < 0.85 * other.size_bytes  # 15 kB of a package so small are its program
     for ids in exported.tiny.inputs[:4]:  # the same numbers are computed with
         (one,), (two,) = exported.runner.run(ids), runtime.load(other.path).run(ids)
         np.testing.assert_array_equal(one, two)
@@ -421,7 +433,7 @@ def test_a_model_without_zeros_is_stored_dense_and_no_byte_is_said_to_be_saved(
         artifact = coreml.export(model, [tiny_text_cnn.method], tmp_path / f"{name}.mlpackage", [], metadata)
         assert artifact.sparse == {} and "mask" not in artifact.weight_bytes
         sizes[name] = sum(artifact.weight_bytes.values())
-    assert sizes[numerics] == pytest.approx(sizes[DENSE[numerics]], abs=8)
+    assert sizes[numerics] == pytest.approx(sizes[DENSE[numerics]], abs=100)  # zero points of iOS 17, as above
 
 
 @pytest.mark.parametrize("numerics", SPARSE)
