@@ -27,6 +27,13 @@ class Interval:
     high: float | None = None
 
 
+def surely_more(one: Interval | None, other: Interval | None) -> bool:
+    """Whether the whole interval of `one` lies above that of `other`."""
+    if one is None or other is None:
+        return False
+    return (one.value if one.low is None else one.low) > (other.value if other.high is None else other.high)
+
+
 @dataclass(frozen=True)
 class GateResult:
     """A bound and what was measured, in the unit that the name ends in.

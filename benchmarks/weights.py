@@ -206,7 +206,7 @@ def _verdict(name: str, model: QuantizedModel, layers: Sequence[Layer], missing:
         return "not_verifiable", missing
     cells = [(layer.name, layer.cells[name]) for layer in layers]
     if not model.weights:
-        how = "a palette of each weight" if model.numerics == "palette_w4_afp16" else "every weight as floats"
+        how = "a palette of each weight" if model.numerics.startswith("palette_") else "every weight as floats"
         return "fail", f"{model.numerics} has no grid of integers: it stores {how}"
     wrong = [(layer, cell) for layer, cell in cells if cell.state not in EQUAL]
     if not wrong:

@@ -95,7 +95,7 @@ def layers(model: nn.Module, numerics: Numerics, precision: Precision = Precisio
     quantized = {name: layer for name, layer in model.named_modules() if isinstance(layer, QUANTIZED)}
     for name, bits in precision.bits.items():
         _check_bits(name, bits, quantized)
-    if weight_bits(numerics) >= 16 or numerics == "palette_w4_afp16":  # a palette is no grid: Core ML clusters floats
+    if weight_bits(numerics) >= 16 or numerics.startswith("palette_"):  # a palette is no grid: Core ML clusters floats
         return {}
     four_bits = weight_bits(numerics) == 4
     forms = {}

@@ -33,7 +33,9 @@ class Artifact:
     """A file (for Core ML a folder) that was written and loaded again.
 
     delegated: operators that the accelerated kernels took, with their counts; left_over: those that run on
-    portable ones. weight_bytes: bytes of constants by stored type, {"int8": 643072, "float32": 4096}.
+    portable ones. weight_bytes: bytes of constants by stored type, {"int8": 643072, "float32": 4096}; "mask": the bits
+    that say which weights are not zero. sparse: of the weights that have a mask {"weights": how many, "zeros": how many
+    of them are not stored, "saved_bytes": what values and masks take less than all values would}; else empty.
     """
 
     target: Target
@@ -44,6 +46,7 @@ class Artifact:
     delegated: dict[str, int]
     left_over: dict[str, int]
     weight_bytes: dict[str, int]
+    sparse: dict[str, int] = field(default_factory=dict)
 
     @property
     def float_share(self) -> float:
@@ -58,9 +61,12 @@ def describe(
     delegated: dict[str, int],
     left_over: dict[str, int],
     weight_bytes: dict[str, int],
+    sparse: dict[str, int] | None = None,
 ) -> Artifact:
     """The Artifact of a finished file."""
-    return Artifact(target, numerics, path, size_bytes(path), sha256(path), delegated, left_over, weight_bytes)
+    return Artifact(
+        target, numerics, path, size_bytes(path), sha256(path), delegated, left_over, weight_bytes, sparse or {}
+    )
 
 
 def to_json(artifact: Artifact) -> dict[str, Any]:
@@ -73,4 +79,5 @@ def to_json(artifact: Artifact) -> dict[str, Any]:
         "delegated": artifact.delegated,
         "left_over": artifact.left_over,
         "weight_bytes": artifact.weight_bytes,
+        "sparse": artifact.sparse,
     }

@@ -22,13 +22,14 @@ from edgewright.export import artifact
 from edgewright.export.artifact import Artifact, Metadata
 from edgewright.export.coreml_package import copy_repeatably, together, write_package
 from edgewright.export.coreml_program import converting, ios_target, program
+from edgewright.export.coreml_sparse import storage
 from edgewright.export.coreml_weights import check_weights, compressed, store_weights, weight_bytes
 from edgewright.export.tracing import example_inputs, used_parameters
 from edgewright.models.methods import Method
 from edgewright.runtimes import coreml as runtime
 
 SUFFIX = runtime.SUFFIX
-_IOS_18: tuple[Numerics, ...] = ("palette_w4_afp16", "weight_only_wi4_afp16")
+_IOS_18: tuple[Numerics, ...] = ("palette_w6_afp16", "palette_w4_afp16", "sparse_wi8_afp16", "weight_only_wi4_afp16")
 # Largest difference of an output between the package and the module, relative to the largest one. Beyond it the
 # conversion changed the meaning. A palette changes the weights themselves, so that only its shape is checked.
 _TOLERANCE: dict[Numerics, float] = {
@@ -36,6 +37,8 @@ _TOLERANCE: dict[Numerics, float] = {
     "fp16": 2e-2,
     "weight_only_wi8_afp16": 2e-2,
     "weight_only_wi4_afp16": 2e-2,
+    "sparse_wfp16_afp16": 2e-2,
+    "sparse_wi8_afp16": 2e-2,
 }
 
 
@@ -91,7 +94,7 @@ def write_checked(
             _check_answers(scratch, model, method, keeps_state)
 
     write_atomically(path, write)
-    return artifact.describe("coreml", model.numerics, path, operators(path), {}, weight_bytes(path))
+    return artifact.describe("coreml", model.numerics, path, operators(path), {}, weight_bytes(path), storage(path))
 
 
 def _is_classifier(method: Method, metadata: Metadata) -> bool:

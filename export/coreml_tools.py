@@ -14,7 +14,7 @@ try:
     from coremltools.converters.mil.mil import Program
     from coremltools.converters.mil.mil.passes.pass_registry import PASS_REGISTRY
     from coremltools.converters.mil.mil.scope import ScopeInfo, ScopeSource
-    from coremltools.converters.mil.mil.types import np_int4_dtype, np_uint4_dtype
+    from coremltools.converters.mil.mil.types import np_int4_dtype, np_uint1_dtype, np_uint4_dtype, np_uint6_dtype
 finally:
     logging.disable(_before)
 
@@ -26,7 +26,9 @@ __all__ = [
     "ScopeSource",
     "coremltools",
     "np_int4_dtype",
+    "np_uint1_dtype",
     "np_uint4_dtype",
+    "np_uint6_dtype",
     "operator_inputs",
     "register_torch_op",
 ]

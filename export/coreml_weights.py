@@ -12,25 +12,30 @@ from typing import Any
 
 import numpy as np
 
+from edgewright.compress.numerics import weight_bits
 from edgewright.compress.quantize import QuantizedModel
 from edgewright.errors import ExportError
 from edgewright.export.coreml_palette import palette
 from edgewright.export.coreml_program import scope
-from edgewright.export.coreml_tools import Builder, np_int4_dtype, np_uint4_dtype
-from edgewright.runtimes.mil.loading import stored_constants
+from edgewright.export.coreml_sparse import as_float16, is_sparse, sparse_floats, sparse_integers
+from edgewright.export.coreml_tools import Builder, np_int4_dtype, np_uint4_dtype, np_uint6_dtype
+from edgewright.runtimes.mil.loading import dense, scaled_integers, stored_constants
 
-_PALETTE_BITS = 4
+_INDICES = {4: np_uint4_dtype, 6: np_uint6_dtype}  # of palettes, by their bits
 
 
 def compressed(model: QuantizedModel, used: frozenset[str]) -> list[str]:
     """The parameters that are not stored as floats. `used`: those that the exported methods depend on."""
-    if model.numerics == "palette_w4_afp16":
-        return [name for name, parameter in model.module.named_parameters() if parameter.ndim >= 2 and name in used]
+    matrices = [name for name, parameter in model.module.named_parameters() if parameter.ndim >= 2 and name in used]
+    if model.numerics.startswith("palette_"):
+        return matrices
+    if model.numerics == "sparse_wfp16_afp16":
+        return [name for name in matrices if is_sparse(name, model)]
     return [name for name in model.weights if name in used]
 
 
 def store_weights(programs: Sequence[Any], model: QuantizedModel, names: Sequence[str], ios_18: bool) -> None:
-    """Put the integers and scales of each named weight, or its palette, in the place of its float values.
+    """Put the integers and scales of each named weight, its palette or its non-zero values in the place of its floats.
 
     Raises:
         ExportError: a weight is in none of the programs, or in another shape.
@@ -58,10 +63,13 @@ def store_weights(programs: Sequence[Any], model: QuantizedModel, names: Sequenc
 def _constant(name: str, values: np.ndarray, model: QuantizedModel, ios_18: bool, before: Any) -> Any:
     """The compressed constant for the weight `name`, whose float values are given."""
     where = {"name": stored_name(name), "before_op": before}
-    if model.numerics == "palette_w4_afp16":
-        table, indices = palette(values, _PALETTE_BITS)
+    if model.numerics.startswith("palette_"):
+        bits = weight_bits(model.numerics)
+        table, indices = palette(values, bits)
         tables = table.reshape(*[1] * values.ndim, -1, 1)  # one for the whole tensor
-        return Builder.constexpr_lut_to_dense(indices=indices.astype(np_uint4_dtype), lut=tables, **where)
+        return Builder.constexpr_lut_to_dense(indices=indices.astype(_INDICES[bits]), lut=tables, **where)
+    if model.numerics == "sparse_wfp16_afp16":
+        return sparse_floats(values, ios_18, where)
     grid = model.weights[name]
     if values.shape != grid.integers.shape:
         raise ExportError(
@@ -70,6 +78,8 @@ def _constant(name: str, values: np.ndarray, model: QuantizedModel, ios_18: bool
     scales = grid.scales.astype(values.dtype)
     if ios_18:
         scales = scales.reshape(*scales.shape, *[1] * (values.ndim - scales.ndim))
+        if is_sparse(name, model):
+            return sparse_integers(grid.integers, scales, where)
         integers = grid.integers.astype(np_int4_dtype if grid.bits == 4 else np.int8)
         return Builder.constexpr_blockwise_shift_scale(data=integers, scale=scales, **where)
     zeros = np.zeros_like(scales, dtype=np.int8)
@@ -86,22 +96,39 @@ def stored_name(parameter: str) -> str:
 def check_weights(package: Path, model: QuantizedModel, names: Sequence[str]) -> None:
     """Compare what the package stores of the named weights, in each of its functions, with the grid.
 
+    Sparse float16 weights are compared with the model's, zeros included. Of a palette each weight has to have the
+    value that is nearest.
+
     Raises:
-        ExportError: a weight is stored as float, or with other integers or scales; the message names it.
+        ExportError: a weight is stored in another form, or with other integers, scales or zeros; the message names it.
     """
     found = list(stored_constants(package))
     for name in names:
         stored = [(kind, tensors) for constant, kind, tensors in found if constant == stored_name(name)]
         for kind, tensors in stored or [("const", {})]:
-            if model.numerics == "palette_w4_afp16":
-                if kind != "constexpr_lut_to_dense" or tensors["indices"].element.bits != _PALETTE_BITS:
+            if is_sparse(name, model) != kind.startswith("constexpr_sparse_"):
+                form = "without its zeros" if is_sparse(name, model) else "with its zeros"
+                raise ExportError(f"Core ML: the weight '{name}' is stored as {kind}, not {form}")
+            if model.numerics.startswith("palette_"):
+                bits = weight_bits(model.numerics)
+                if kind != "constexpr_lut_to_dense" or tensors["indices"].element.bits != bits:
                     raise ExportError(f"Core ML: the weight '{name}' is stored as {kind}, not as a palette")
+                far = _not_nearest(as_float16(name, model), tensors["lut"].values.ravel(), tensors["indices"].values)
+                if far:
+                    raise ExportError(
+                        f"Core ML: {far} values of the weight '{name}' are not the nearest ones of its palette"
+                    )
+                continue
+            if model.numerics == "sparse_wfp16_afp16":
+                differing = int((dense(tensors) != as_float16(name, model)).sum())
+                if differing:
+                    raise ExportError(f"Core ML: {differing} values of the weight '{name}' differ from the model's")
                 continue
             grid = model.weights[name]
-            integers = tensors.get("quantized_data") or tensors.get("data")
-            if integers is None or integers.element.bits != grid.bits:
+            bits, integers = scaled_integers(kind, tensors) or (None, None)
+            if bits != grid.bits:
                 raise ExportError(f"Core ML: the weight '{name}' is stored as {kind}, not in {grid.bits} bits")
-            differing = int((integers.values != grid.integers).sum())
+            differing = int((integers != grid.integers).sum())
             if differing:
                 raise ExportError(f"Core ML: {differing} integers of the weight '{name}' differ from its grid")
             scales = tensors["scale"].values.ravel()
@@ -109,19 +136,26 @@ def check_weights(package: Path, model: QuantizedModel, names: Sequence[str]) ->
                 raise ExportError(f"Core ML: the scales of the weight '{name}' differ from its grid")
 
 
+def _not_nearest(weight: np.ndarray, table: np.ndarray, indices: np.ndarray) -> int:
+    """How many weights lie nearer to another value of the rising `table` than to their own."""
+    wanted, values = weight.astype(np.float64), table.astype(np.float64)
+    nearest = np.searchsorted((values[1:] + values[:-1]) / 2, wanted)
+    return int((np.abs(values[indices] - wanted) > np.abs(values[nearest] - wanted)).sum())
+
+
 def weight_bytes(package: Path) -> dict[str, int]:
-    """Bytes of constants by stored type; scales and tables count as the floats that they are.
+    """Bytes of constants by stored type; scales and tables count as the floats that they are, masks as "mask".
 
     What several functions share lies in the package once and is counted once.
     """
     total: Counter[str] = Counter()
     seen = set()
     for _, kind, tensors in stored_constants(package):
-        for tensor in tensors.values():
-            is_weight = np.issubdtype(tensor.element.numpy, np.floating) or kind != "const"
+        for part, tensor in tensors.items():
+            is_weight = np.issubdtype(tensor.element.numpy, np.floating) or (kind != "const" and part != "shape")
             if not is_weight or not tensor.values.ndim or tensor.offset in seen:
                 continue
             if tensor.offset is not None:
                 seen.add(tensor.offset)
-            total[tensor.element.name] += tensor.size_bytes
+            total["mask" if part in ("mask", "data_mask") else tensor.element.name] += tensor.size_bytes
     return dict(total)

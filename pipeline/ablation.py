@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from edgewright.benchmarks import intervals
-from edgewright.benchmarks.record import Cell, Interval, Paired, Recommended, StepResult
+from edgewright.benchmarks.record import Cell, Interval, Paired, Recommended, StepResult, surely_more
 from edgewright.compress.numerics import Numerics, Target
 from edgewright.data.files import read_json
 from edgewright.data.tasks import Task
@@ -20,6 +20,7 @@ from edgewright.pipeline import cells, compression, examples, timing
 from edgewright.pipeline.cells import Learnt
 from edgewright.pipeline.recipe import Effort, Recipe
 from edgewright.pipeline.stages import Plan
+from edgewright.pipeline.zeros import Zeros, lines_of
 
 FASTER = "prune"  # the step that promises speed or bytes
 MORE_ACCURATE = "distill"  # the step that promises accuracy, over the plain student of the step before it
@@ -100,7 +101,7 @@ def judged(found: Sequence[Cell]) -> list[Cell]:
     answer = []
     for cell in found:
         plain = floats.get(cell.target)
-        if cell.numerics not in ("fp32", "fp16") and _surely_more(cell.p50_ms, plain):
+        if cell.numerics not in ("fp32", "fp16") and surely_more(cell.p50_ms, plain):
             assert cell.p50_ms is not None and plain is not None
             slower = f"slower than fp32 on this target: {cell.p50_ms.value:.3f} against {plain.value:.3f} ms"
             cell = replace(cell, hurts=slower)
@@ -108,8 +109,10 @@ def judged(found: Sequence[Cell]) -> list[Cell]:
     return answer
 
 
-def hurts(found: Sequence[Cell], made: Sequence[StepResult], compared: Sequence[Paired]) -> tuple[str, ...]:
-    """A line for each thing that a step or a numerics made worse; it decides no verdict."""
+def hurts(
+    found: Sequence[Cell], made: Sequence[StepResult], compared: Sequence[Paired], zeros: Zeros | None = None
+) -> tuple[str, ...]:
+    """A line for each thing that a step or a numerics made worse, or that zeros do not give; it decides no verdict."""
     lines = [f"{cell.target} {cell.numerics} is {cell.hurts}." for cell in found if cell.hurts]
     for one in compared:
         high = one.difference.high
@@ -118,16 +121,14 @@ def hurts(found: Sequence[Cell], made: Sequence[StepResult], compared: Sequence[
                 f"{one.model} is less accurate than {one.against} alone: {100 * one.difference.value:+.1f} points "
                 f"[{100 * (one.difference.low or 0):+.1f}, {100 * high:+.1f}] on the test split."
             )
-    names = list(dict.fromkeys(result.step for result in made))
-    of = {(result.step, result.target, result.numerics): result for result in made}
-    for before, name in pairwise(names):
-        if name != FASTER:
-            continue
-        for (step, target, numerics), result in of.items():
-            earlier = of.get((before, target, numerics))
-            if step != name or earlier is None or result.p50_ms is None or earlier.p50_ms is None:
+    pairs = _beside(made, FASTER)
+    if zeros is not None:
+        lines += lines_of(zeros, pairs)
+    for (target, numerics), (earlier, result) in pairs.items():
+        if zeros is None or not zeros.alone:
+            if result.p50_ms is None or earlier.p50_ms is None:
                 continue
-            if not _surely_more(earlier.p50_ms, result.p50_ms):
+            if not surely_more(earlier.p50_ms, result.p50_ms):
                 lines.append(
                     f"Pruning did not make {target} {numerics} faster: {result.p50_ms.value:.3f} ms, before "
                     f"{earlier.p50_ms.value:.3f} ms."
@@ -170,21 +171,15 @@ def _worse_steps(made: Sequence[StepResult], compared: Sequence[Paired]) -> dict
     accurate than the plain one, and pruning that made no artifact faster or smaller."""
     found = {}
     for before, name in pairwise(dict.fromkeys(result.step for result in made)):
-        pairs = [
-            (result, earlier)
-            for result in made
-            for earlier in made
-            if (result.step, earlier.step) == (name, before)
-            and (result.target, result.numerics) == (earlier.target, earlier.numerics)
-        ]
+        pairs = _beside(made, name).values()
         if name == MORE_ACCURATE:
             pair = next((one for one in compared if (one.model, one.against) == (name, before)), None)
             if pair is not None and pair.difference.high is not None and pair.difference.high < 0:
                 found[name] = f"its student is less accurate than that of {before} alone, by {_points(pair)} points"
-        timed = [(one, other) for one, other in pairs if one.p50_ms is not None and other.p50_ms is not None]
+        timed = [(earlier, one) for earlier, one in pairs if one.p50_ms is not None and earlier.p50_ms is not None]
         if name == FASTER and timed:
-            faster = any(_surely_more(earlier.p50_ms, result.p50_ms) for result, earlier in timed)
-            if not faster and not any(_smaller(result, earlier) for result, earlier in pairs):
+            faster = any(surely_more(earlier.p50_ms, result.p50_ms) for earlier, result in timed)
+            if not faster and not any(_smaller(result, earlier) for earlier, result in pairs):
                 found[name] = f"it made none of {len(pairs)} artifacts faster or smaller than {before} left them"
     return found
 
@@ -200,11 +195,16 @@ def _smaller(one: StepResult, other: StepResult) -> bool:
     return one.size_bytes < SMALLER * other.size_bytes
 
 
-def _surely_more(one: Interval | None, other: Interval | None) -> bool:
-    """Whether the whole interval of `one` lies above that of `other`."""
-    if one is None or other is None:
-        return False
-    return (one.value if one.low is None else one.low) > (other.value if other.high is None else other.high)
+def _beside(made: Sequence[StepResult], name: str) -> dict[tuple[str, str], tuple[StepResult, StepResult]]:
+    """By target and numerics what the step before `name` gave, and what `name` did."""
+    names = list(dict.fromkeys(result.step for result in made))
+    of = {(result.step, result.target, result.numerics): result for result in made}
+    before = next((earlier for earlier, later in pairwise(names) if later == name), None)
+    return {
+        (target, numerics): (of[before, target, numerics], result)
+        for (step, target, numerics), result in of.items()
+        if step == name and before is not None and (before, target, numerics) in of
+    }
 
 
 def _interval(timed: dict[str, Any], name: str) -> Interval | None:

@@ -261,7 +261,7 @@ def score(task: Task, learnt: Learnt, answers: np.ndarray, test: Examples) -> di
 
 def edge_gate(logits: np.ndarray, reference: np.ndarray, numerics: Numerics) -> GateResult:
     """Edge texts get PyTorch's answer: the largest logit error relative to the largest logit."""
-    bound = 1e-3 if weight_bits(numerics) == 32 else 2e-2 if numerics == "fp16" else 0.25
+    bound = 1e-3 if weight_bits(numerics) == 32 else 2e-2 if weight_bits(numerics) == 16 else 0.25
     finite = np.isfinite(logits).all()
     error = float(np.abs(logits - reference).max() / max(1.0, float(np.abs(reference).max()))) if finite else None
     passed = error is not None and error <= bound

@@ -16,7 +16,7 @@ from edgewright.pipeline.stages import Plan
 
 # The numerics of one grid. Static ones choose activation ranges by calibration, each target in its own way.
 GRIDS: dict[int, tuple[Numerics, ...]] = {
-    8: ("dynamic_wi8_afp32", "weight_only_wi8_afp16"),
+    8: ("dynamic_wi8_afp32", "weight_only_wi8_afp16", "sparse_wi8_afp16"),
     4: ("dynamic_wi4_afp32", "weight_only_wi4_afp16"),
 }
 

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from edgewright.compress.numerics import INT8, NUMERICS, SUPPORT, TARGETS, Numerics, Target
+from edgewright.compress.numerics import DENSE, INT8, NUMERICS, SUPPORT, TARGETS, Numerics, Target
 from edgewright.data import tasks
 from edgewright.data.tasks import Targets, Task
 from edgewright.errors import UsageError
@@ -180,6 +180,7 @@ def _build(table: dict[str, Any], path: Path) -> Recipe:
         refuse_unknown(table["rapid"], Recipe, path, "[rapid]")
     recipe: Recipe = validated(Recipe, {**table, "path": path}, path, "")
     _check_export(recipe.export, path)
+    _check_sparse(recipe)
     return recipe
 
 
@@ -192,6 +193,18 @@ def _check_export(export: ExportTable, path: Path) -> None:
             raise UsageError(f"{path}: export.ship.{target}: {numerics} is unsupported there: {support.note}")
         if (target, numerics) not in export.cells():
             raise UsageError(f"{path}: export.ship.{target}: {numerics} is not among the run's numerics; add it there")
+
+
+def _check_sparse(recipe: Recipe) -> None:
+    """That cells which leave zeros out have some. "all" names no cell, and the report says that they gain nothing."""
+    if not isinstance(recipe.export.numerics, dict) or recipe.prune.get("sparsity"):
+        return
+    for target, numerics in recipe.export.cells():
+        if numerics in DENSE and SUPPORT[numerics, target].supported:
+            raise UsageError(
+                f"{recipe.path}: export.numerics.{target}: {numerics} leaves out the weights that are zero, and this "
+                f"recipe makes none; set sparsity in [prune], or name {DENSE[numerics]}"
+            )
 
 
 def _plain(recipe: Recipe) -> dict[str, Any]:

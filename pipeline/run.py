@@ -27,7 +27,18 @@ from edgewright.data.tasks import TASKS, Task
 from edgewright.errors import DataError
 from edgewright.export import bundle as bundles
 from edgewright.models import checkpoint, parameters
-from edgewright.pipeline import ablation, compression, examples, gates, makers, one_model, stages, tables, timing
+from edgewright.pipeline import (
+    ablation,
+    compression,
+    examples,
+    gates,
+    makers,
+    one_model,
+    stages,
+    tables,
+    timing,
+    zeros,
+)
 from edgewright.pipeline import cells as cell_stages
 from edgewright.pipeline.extras import require_extras
 from edgewright.pipeline.graph import Step
@@ -155,7 +166,7 @@ def assemble(prepared: Prepared) -> RunRecord:
         steps=made,
         paired=compared,
         one_model=one_model.compare(recipe, task, prepared.effort, plan),
-        hurts=ablation.hurts(found, made, compared),
+        hurts=ablation.hurts(found, made, compared, zeros.zeros_of(recipe, plan)),
         recommended=ablation.recommended(last, found, made, compared, recipe.export.ship),
     )
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from edgewright.compress.quantize import QuantizedModel
 from edgewright.export.stored import Contents, Held, fewest_axes, shape_of
-from edgewright.runtimes.mil.loading import stored_constants
+from edgewright.runtimes.mil.loading import dense, scaled_integers, stored_constants
 from edgewright.runtimes.mil.weights import Stored
 
 
@@ -28,15 +28,15 @@ def read(path: Path, model: QuantizedModel, names: Collection[str]) -> Contents:
 
 
 def _held(kind: str, tensors: dict[str, Stored]) -> Held:
-    if kind == "const":
-        values = tensors["val"].values
+    if kind in ("const", "constexpr_sparse_to_dense"):
+        values = tensors["val"].values if kind == "const" else dense(tensors)
         return Held("", "float16" if values.dtype == np.float16 else "float32", values)
-    if kind not in ("constexpr_affine_dequantize", "constexpr_blockwise_shift_scale"):
+    found = scaled_integers(kind, tensors)
+    if found is None:
         return Held("", "palette", np.empty(0))
-    integers = tensors["quantized_data"] if "quantized_data" in tensors else tensors["data"]
+    bits, values = found[0], found[1].astype(np.int16)
     scales = fewest_axes(tensors["scale"].values)
     zeros = tensors.get("zero_point") or tensors.get("offset")
-    values = integers.values.astype(np.int16)
     if zeros is not None and zeros.values.any():
         shifts = zeros.values.astype(np.int16)
         if shifts.ndim == 1:  # of constexpr_affine_dequantize, one a row
@@ -44,7 +44,7 @@ def _held(kind: str, tensors: dict[str, Stored]) -> Held:
         elif shifts.ndim > 1:  # of blocks
             shifts = np.repeat(shifts, values.shape[1] // shifts.shape[1], axis=1)
         values = values - shifts
-    return Held("", "int4" if integers.element.bits == 4 else "int8", values, scales)
+    return Held("", "int4" if bits == 4 else "int8", values, scales)
 
 
 def _fits(stored: Stored, shape: tuple[int, ...]) -> bool:

@@ -1,13 +1,14 @@
 """Reads a .mlpackage: resolves its constants, binds its operators to functions, checks what does not fit together."""
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from edgewright.errors import DamagedFileError, EdgewrightError
+from edgewright.runtimes.mil.compressed import constexpr_sparse_to_dense
 from edgewright.runtimes.mil.operators import OPERATORS
 from edgewright.runtimes.mil.program import (
     READ_STATE,
@@ -99,8 +100,9 @@ def load_program(package: Path, mode: Mode, function: str | None = None) -> Prog
 def stored_constants(package: Path) -> Iterator[tuple[str, str, dict[str, Stored]]]:
     """Each constant of each function as it lies in the package: (name, operator type, its tensors).
 
-    The operator is "const" (one tensor, "val") or a constexpr_* with its integers, scales and tables; constants that
-    only such an operator takes are not listed a second time.
+    The operator is "const" (one tensor, "val") or a constexpr_* with its integers, scales, masks and tables; constants
+    that only such an operator takes are not listed a second time. Sparse integers are scaled by one operator and filled
+    up with zeros by the next: they have the second one's name, the first one's type and its tensors.
     """
     constants = Constants(package / MODEL_FOLDER)
     for _, message in sorted(read_model(package).mlProgram.functions.items()):
@@ -116,6 +118,7 @@ def _constants_of(operations: Any, constants: Constants) -> Iterator[tuple[str, 
         elif operation.type.startswith("constexpr_"):
             compressed.append(operation)
     taken = set()
+    scaled: dict[str, tuple[str, dict[str, Stored]]] = {}  # by output, sparse constants that another operator takes
     for operation in compressed:
         values = {**operation.attributes, **{k: a.arguments[0].value for k, a in operation.inputs.items()}}
         tensors = {k: constants.tensor(v) for k, v in values.items() if _is_numeric_tensor(v)}
@@ -124,10 +127,34 @@ def _constants_of(operations: Any, constants: Constants) -> Iterator[tuple[str, 
             if name in plain:
                 tensors[argument] = plain[name]
                 taken.add(name)
-        yield operation.outputs[0].name, operation.type, tensors
+        if len(operation.outputs) > 1:
+            scaled.update(dict.fromkeys((output.name for output in operation.outputs), (operation.type, tensors)))
+            continue
+        source = next((b.arguments[0].name for b in operation.inputs.values() if b.arguments[0].name in scaled), None)
+        kind, found = (operation.type, tensors) if source is None else scaled[source]
+        yield operation.outputs[0].name, kind, found
     for name, stored_tensor in plain.items():
         if name not in taken:
             yield name, "const", {"val": stored_tensor}
+
+
+def scaled_integers(kind: str, tensors: Mapping[str, Stored]) -> tuple[int, np.ndarray] | None:
+    """Bits and integers, zeros included, of a constant of `stored_constants`; None where it has no integers."""
+    if kind == "constexpr_sparse_blockwise_shift_scale":
+        return tensors["nonzero_data"].element.bits, dense(tensors)
+    part = {"constexpr_affine_dequantize": "quantized_data", "constexpr_blockwise_shift_scale": "data"}.get(kind)
+    return None if part is None else (tensors[part].element.bits, tensors[part].values)
+
+
+def dense(tensors: Mapping[str, Stored]) -> np.ndarray:
+    """The integers or floats of a sparse constant, as `stored_constants` lists it, with its zeros; not scaled."""
+    shape = tensors["shape"].values if "shape" in tensors else None
+    return constexpr_sparse_to_dense(tensors["nonzero_data"].values, mask_of(tensors).values, shape)
+
+
+def mask_of(tensors: Mapping[str, Stored]) -> Stored:
+    """The mask of a sparse constant, which the two operators call differently."""
+    return tensors["data_mask"] if "data_mask" in tensors else tensors["mask"]
 
 
 def _is_numeric_tensor(value: Any) -> bool:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from edgewright.compress.numerics import INT8, NUMERICS, SUPPORT, TARGETS, Numerics
+from edgewright.compress.numerics import DENSE, INT8, NUMERICS, SUPPORT, TARGETS, Numerics, weight_bits
 from edgewright.compress.quantize import BLOCK, LayerGrid, Precision, dequantize, layers, quantize, snap, snapped
 from edgewright.errors import UsageError
 from edgewright.models.encoder import Encoder, EncoderConfig
@@ -122,7 +122,9 @@ def test_layers_are_named_with_their_grids() -> None:
     assert forms["head"] == forms["layers.1.up"] == LayerGrid(8, per_row=True)
     assert forms["layers.0.attention.query"] == LayerGrid(4, per_row=True, block=BLOCK)
     assert next(iter(forms)) == "embedding" and len(forms) == 2 + 2 * 6
-    assert not layers(encoder(), "fp16") and not layers(encoder(), "palette_w4_afp16")
+    for no_grid in ("fp32", "fp16", "palette_w6_afp16", "palette_w4_afp16", "sparse_wfp16_afp16"):
+        assert not layers(encoder(), no_grid)  # type: ignore[arg-type]  # names of Numerics
+    assert layers(encoder(), "sparse_wi8_afp16") == layers(encoder(), "weight_only_wi8_afp16")
 
 
 def test_a_precision_changes_what_it_names_and_nothing_else() -> None:
@@ -170,3 +172,35 @@ def test_the_table_says_something_about_every_cell_and_why_not() -> None:
     assert set(SUPPORT) == {(numerics, target) for numerics in NUMERICS for target in TARGETS}
     assert all(support.note for support in SUPPORT.values() if not support.supported)
     assert all(SUPPORT[numerics, target].supported for target, numerics in INT8.items())
+
+
+def test_sparse_numerics_have_the_integers_of_the_dense_ones() -> None:
+    """Bit for bit, whatever zeros the model has."""
+    model = encoder()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(parameter.abs() > parameter.abs().median())
+    for sparse, dense in DENSE.items():
+        assert weight_bits(sparse) == weight_bits(dense)
+        given, wanted = quantize(model, sparse), quantize(model, dense)
+        assert given.weights.keys() == wanted.weights.keys()
+        for name, grid in given.weights.items():
+            assert np.array_equal(grid.integers, wanted.weights[name].integers)
+            assert np.array_equal(grid.scales, wanted.weights[name].scales)
+
+
+def test_the_bits_of_a_numerics_are_in_its_name() -> None:
+    bits = {numerics: weight_bits(numerics) for numerics in NUMERICS}
+    assert bits == {
+        "fp32": 32,
+        "fp16": 16,
+        "dynamic_wi8_afp32": 8,
+        "static_wi8_ai8": 8,
+        "weight_only_wi8_afp16": 8,
+        "palette_w6_afp16": 6,
+        "palette_w4_afp16": 4,
+        "sparse_wfp16_afp16": 16,
+        "sparse_wi8_afp16": 8,
+        "weight_only_wi4_afp16": 4,
+        "dynamic_wi4_afp32": 4,
+    }

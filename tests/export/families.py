@@ -1,11 +1,14 @@
 """Tiny models of every family, and inputs for their methods: what the matrix of test_families.py exports."""
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 
+from edgewright.compress.quantize import QUANTIZED
+from edgewright.compress.sparsify import kept
 from edgewright.models.encoder import Encoder, EncoderConfig
 from edgewright.models.hybrid import HybridConfig, HybridRNNTransformer
 from edgewright.models.lstm_attention import LSTMAttention, LSTMAttentionConfig
@@ -61,6 +64,16 @@ def build(family: str) -> Any:
             elif "norm" in name:
                 parameter.uniform_(0.7, 1.4)
     return model
+
+
+def with_zeros(model: Any, share: float = 0.75) -> Any:
+    """A copy with that share of each layer's smallest weights at 0, as compress/sparsify.py leaves a model."""
+    pruned = copy.deepcopy(model)
+    with torch.no_grad():
+        for layer in pruned.modules():
+            if isinstance(layer, QUANTIZED):
+                layer.weight.mul_(kept(layer.weight, share))
+    return pruned
 
 
 def inputs_of(method: Method, length: int | None, seed: int) -> tuple[np.ndarray, ...]:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from edgewright.compress.numerics import DENSE, Numerics
 from edgewright.compress.quantize import QuantizedModel, quantize
 from edgewright.errors import ExportError
 from edgewright.export.artifact import Artifact, Metadata
@@ -18,9 +19,9 @@ from edgewright.models.lstm import LSTM
 from edgewright.models.methods import Method
 from edgewright.runtimes import Runner
 from edgewright.runtimes import coreml as runtime
-from edgewright.runtimes.mil.loading import read_model, stored_constants
+from edgewright.runtimes.mil.loading import dense, mask_of, read_model, stored_constants
 from edgewright.runtimes.pytorch import PyTorchRunner
-from tests.export.families import HYBRID, VOCABULARY, build
+from tests.export.families import HYBRID, VOCABULARY, build, inputs_of, with_zeros
 
 pytest.importorskip("coremltools", reason="needs edgewright[coreml]")
 
@@ -194,3 +195,42 @@ def test_a_thousand_steps_are_the_whole_sequence(metadata: Metadata, tmp_path: P
     given = np.stack(stepped, axis=1)
     np.testing.assert_allclose(given, PyTorchRunner(model.module).run(x)[0], rtol=0, atol=1e-5)
     np.testing.assert_allclose(runner.run(x[:, :128])[0], given[:, :128], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("numerics", DENSE)
+@pytest.mark.parametrize("family", ["sequence_net", "hybrid"])
+def test_functions_share_sparse_weights_and_answer_as_pytorch_does(
+    family: str, numerics: Numerics, metadata: Metadata, tmp_path: Path
+) -> None:
+    module = with_zeros(build(family))
+    sizes = {}
+    for name in (numerics, DENSE[numerics]):
+        model = quantize(module, name)
+        two: tuple[Method, ...] = model.module.methods((8,))  # type: ignore[operator]
+        path = tmp_path / f"{name}.mlpackage"
+        artifact = coreml.export(model, two, path, [], metadata)
+        sizes[name] = artifact.size_bytes
+        runner, reference = runtime.load(path), PyTorchRunner(model.module)
+        for method in two:
+            arrays = inputs_of(method, method.functions()[0][1], seed=0)
+            given, wanted = (one.run(*arrays, method=method.name) for one in (runner, reference))
+            for one, other in zip(given, wanted, strict=True):
+                assert np.abs(one - other).max() <= 0.01 * np.abs(other).max()
+        if name == numerics:
+            check_sparse(path, model, artifact)
+    assert sizes[numerics] < sizes[DENSE[numerics]]
+
+
+def check_sparse(path: Path, model: QuantizedModel, artifact: Artifact) -> None:
+    """Each sparse weight has the module's zeros and lies in the file once, its mask too."""
+    found: dict[str, list[tuple[np.ndarray, int | None, int | None]]] = {}
+    for name, kind, tensors in stored_constants(path):
+        if kind.startswith("constexpr_sparse_"):
+            places = dense(tensors) != 0, mask_of(tensors).offset, tensors["nonzero_data"].offset
+            found.setdefault(name, []).append(places)
+    parameters = {stored_name(name): parameter for name, parameter in model.module.named_parameters()}
+    for name, functions in found.items():
+        assert len({one[1:] for one in functions}) == 1
+        for places, *_ in functions:
+            np.testing.assert_array_equal(places, parameters[name].detach().numpy() != 0)
+    assert artifact.sparse["weights"] == sum(parameters[name].numel() for name in found)

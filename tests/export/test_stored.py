@@ -21,7 +21,7 @@ from edgewright.export import export, stored
 from edgewright.export.artifact import SUFFIX, Metadata
 from edgewright.models import checkpoint
 from edgewright.runtimes.bundle import zoo
-from tests.export.families import FAMILIES, build
+from tests.export.families import FAMILIES, build, with_zeros
 
 INT4: dict[Target, Numerics] = {
     target: "weight_only_wi4_afp16" if target == "coreml" else "dynamic_wi4_afp32" for target in TARGETS
@@ -54,6 +54,21 @@ def test_every_file_of_a_family_stores_the_same_integers_and_scales(family: str,
     assert len(found) >= 3
     for layer in found:
         assert layer.cells.keys() == files.keys()
+        for file, cell in layer.cells.items():
+            assert (cell.state in EQUAL, cell.same, cell.differing) == (True, True, 0), (layer.name, file, cell)
+
+
+@pytest.mark.parametrize("family", QUICK)
+def test_sparse_integers_are_those_of_the_other_files(family: str, tmp_path: Path) -> None:
+    module = with_zeros(build(family))
+    cells: dict[Target, Numerics] = {"onnx": INT8["onnx"], "coreml": "sparse_wi8_afp16"}
+    files: dict[str, tuple[Target, QuantizedModel, Path]] = {}
+    for target, numerics in cells.items():
+        path = tmp_path / f"{family}{SUFFIX[target]}"
+        artifact = export(target, quantize(module, numerics), module.methods((6,)), path, [], METADATA)
+        files[target] = target, quantize(module, numerics), path
+        assert bool(artifact.sparse) == (target == "coreml")
+    for layer in weights.compare_files(module, module.methods((6,)), files):
         for file, cell in layer.cells.items():
             assert (cell.state in EQUAL, cell.same, cell.differing) == (True, True, 0), (layer.name, file, cell)
 

@@ -92,7 +92,12 @@ def test_a_bundle_of_one_file_is_compared_with_the_grid(copied: Path) -> None:
 
 @pytest.mark.parametrize(
     ("numerics", "words"),
-    [("fp16", "fp16 has no grid of integers: it stores every weight as floats"), ("palette_w4_afp16", "a palette")],
+    [
+        ("fp16", "fp16 has no grid of integers: it stores every weight as floats"),
+        ("sparse_wfp16_afp16", "it stores every weight as floats"),
+        ("palette_w6_afp16", "a palette"),
+        ("palette_w4_afp16", "a palette"),
+    ],
 )
 def test_what_has_no_grid_is_not_equal_and_says_so(copied: Path, numerics: str, words: str) -> None:
     def change(manifest: dict[str, Any]) -> None:

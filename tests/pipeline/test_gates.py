@@ -81,6 +81,13 @@ def test_a_float_cell_is_held_to_the_float_agreement_but_not_to_the_size() -> No
 def test_a_four_bit_cell_has_a_bound_of_its_own() -> None:
     assert verdicts("dynamic_wi4_afp32", label_agreement=0.975)["min_label_agreement_int4"] == "pass"
     assert verdicts("palette_w4_afp16", label_agreement=0.965)["min_label_agreement_int4"] == "fail"
+    assert verdicts("palette_w6_afp16", label_agreement=0.975)["min_label_agreement_int4"] == "pass"
+
+
+def test_a_sparse_cell_is_held_to_the_agreement_of_its_values_and_to_the_size() -> None:
+    found = verdicts("sparse_wfp16_afp16", shipped_bytes=4_000_000, label_agreement=0.9989)
+    assert found["max_shipped_bytes"] == "fail" and found["min_label_agreement_fp32"] == "fail"
+    assert "min_label_agreement_int8" in verdicts("sparse_wi8_afp16")
 
 
 def test_times_that_cannot_be_taken_here_are_named_and_stop_nothing() -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from edgewright.compress.numerics import DENSE
 from edgewright.errors import UsageError
 from edgewright.pipeline import makers, tables
 from edgewright.pipeline import recipe as recipes
@@ -88,6 +89,19 @@ def test_a_wrong_value_is_named(tmp_path: Path, old: str, new: str, message: str
     with pytest.raises(UsageError, match=message) as error:
         read(tmp_path, GOOD.replace(old, new))
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("sparse", "dense"), DENSE.items())
+def test_leaving_zeros_out_of_a_model_without_zeros_is_refused(tmp_path: Path, sparse: str, dense: str) -> None:
+    asked = f"[export.numerics]\ncoreml = ['fp16', '{sparse}']\n"
+    with pytest.raises(
+        UsageError, match=rf"small.toml: export.numerics.coreml: {sparse} leaves out .*\[prune\].*{dense}"
+    ):
+        read(tmp_path, GOOD + asked)
+    assert ("coreml", sparse) in read(tmp_path, GOOD + asked + "[prune]\nsparsity = 0.5\n").export.cells()
+    assert ("coreml", sparse) in read(tmp_path, GOOD + "[export]\nnumerics = 'all'\n").export.cells()
+    asked = f"[export.numerics]\nlitert = ['{sparse}']\n"  # unsupported, which the report says with its reason
+    assert read(tmp_path, GOOD + asked).export.cells() == [("litert", sparse)]
 
 
 def test_a_missing_recipe_lists_those_that_come_with_the_package() -> None:

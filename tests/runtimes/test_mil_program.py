@@ -96,6 +96,7 @@ COMPRESSED: dict[str, tuple[Any, Callable[[Any], Any]]] = {
     "sparse": (IOS_17, pruner),
     "blocks, int4": (IOS_18, quantizer(mode="linear_symmetric", dtype="int4", granularity="per_block", block_size=16)),
     "channels, uint4 with offset": (IOS_18, quantizer(mode="linear", dtype="uint4")),
+    "palette, uint6": (IOS_18, palettizer(mode="uniform", nbits=6)),
     "palettes, 3 bits": (IOS_18, palettizer(mode="uniform", nbits=3, granularity="per_grouped_channel", group_size=8)),
     "palette of pairs": (
         IOS_18,
