@@ -24,7 +24,10 @@ from edgewright.pipeline.recipe import Effort, Recipe
 
 DATA = ("edgewright.data",)
 # how PyTorch answers: another runtime's change is no reason to ask a teacher anew and train its students again
-PREDICT = (*(f"edgewright.runtimes.{name}" for name in ("answers", "pytorch", "stream", "generator")), "edgewright.data")
+PREDICT = (
+    *(f"edgewright.runtimes.{name}" for name in ("answers", "pytorch", "stream", "generator")),
+    "edgewright.data",
+)
 LEARN = ("edgewright.models", "edgewright.train", "edgewright.data.dataset")
 DISTIL = ("edgewright.compress.distill", "edgewright.compress.hidden", "edgewright.data.transfer")
 
