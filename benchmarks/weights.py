@@ -17,14 +17,13 @@ from edgewright.benchmarks.record import Verdict
 from edgewright.benchmarks.weight_cells import EQUAL, Cell, cell_of, same, words
 from edgewright.compress.numerics import Target
 from edgewright.compress.quantize import QUANTIZED, QuantizedModel, precision_in, quantize
-from edgewright.data import files
 from edgewright.errors import DamagedFileError, EdgewrightError, MissingExtraError
 from edgewright.export import stored
 from edgewright.export.stored import BITS, Contents, Held
 from edgewright.export.tracing import used_parameters
 from edgewright.models import checkpoint
 from edgewright.models.methods import Method, Tensor
-from edgewright.runtimes.bundle import Bundle, BundleArtifact
+from edgewright.runtimes.bundle import Bundle, BundleArtifact, check_file
 
 SCHEMA = 1
 
@@ -86,7 +85,8 @@ def compare(bundle: Bundle) -> Comparison:
     for name, artifact in opened.items():
         try:
             stored.reader(artifact.target)  # type: ignore[arg-type]
-            readable[name] = artifact.target, models[name], _checked(artifact)
+            check_file(artifact.path, artifact.sha256)
+            readable[name] = artifact.target, models[name], artifact.path
         except MissingExtraError as error:
             missing[name] = str(error)
     layers = compare_files(module, methods, readable)  # type: ignore[arg-type]
@@ -132,14 +132,6 @@ def artifacts(bundle: Bundle, state_packages: bool = True) -> dict[str, BundleAr
         alone = len(bundle.state_packages) == 1
         named["coreml, state inside" if alone else f"coreml {package.numerics}, state inside"] = package
     return named
-
-
-def _checked(artifact: BundleArtifact) -> Path:
-    if not artifact.path.exists():
-        raise DamagedFileError(f"{artifact.path}: the file is missing; get the bundle anew")
-    if files.sha256(artifact.path) != artifact.sha256:
-        raise DamagedFileError(f"{artifact.path}: truncated or changed since the bundle was made; get the bundle anew")
-    return artifact.path
 
 
 def _methods(said: Sequence[Mapping[str, Any]]) -> list[Method]:

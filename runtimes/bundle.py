@@ -105,7 +105,7 @@ class Bundle:
 
     def runner(self, artifact: BundleArtifact, threads: int = 1) -> Runner:
         """The artifact, checked and loaded."""
-        _check(artifact.path, artifact.sha256)
+        check_file(artifact.path, artifact.sha256)
         return load(artifact.target, artifact.path, threads)
 
     def state_runner(self, package: BundleArtifact) -> Runner:
@@ -113,7 +113,7 @@ class Bundle:
         from edgewright.runtimes import state_inside  # the interpreter loads where it is used
 
         others = [a for a in self.artifacts if (a.target, a.numerics) == (package.target, package.numerics)]
-        _check(package.path, package.sha256)
+        check_file(package.path, package.sha256)
         return state_inside.load_package(package.path, self.runner(others[0]) if others else None)
 
     def _checked(self, name: str) -> Path:
@@ -121,7 +121,7 @@ class Bundle:
         if expected is None:
             raise DamagedFileError(f"{self.path}/manifest.json: lists no sha256 for {name}; get the bundle anew")
         path = files.inside(self.path, name)
-        _check(path, expected)
+        check_file(path, expected)
         return path
 
 
@@ -209,7 +209,8 @@ def _artifact(bundle: Path, entry: dict[str, Any]) -> BundleArtifact:
     )
 
 
-def _check(path: Path, expected: str) -> None:
+def check_file(path: Path, expected: str) -> None:
+    """Raises DamagedFileError: the file (or folder) is missing, or has another SHA-256 than the manifest says."""
     if not path.exists():
         raise DamagedFileError(f"{path}: the file is missing; get the bundle anew")
     found = files.sha256(path)
