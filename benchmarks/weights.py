@@ -17,7 +17,7 @@ from edgewright.benchmarks.record import Verdict
 from edgewright.benchmarks.weight_cells import EQUAL, Cell, cell_of, same, words
 from edgewright.compress.numerics import Target
 from edgewright.compress.quantize import QUANTIZED, QuantizedModel, precision_in, quantize
-from edgewright.errors import DamagedFileError, EdgewrightError, MissingExtraError
+from edgewright.errors import EdgewrightError, MissingExtraError
 from edgewright.export import stored
 from edgewright.export.stored import BITS, Contents, Held
 from edgewright.export.tracing import used_parameters
