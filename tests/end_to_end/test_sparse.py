@@ -5,10 +5,12 @@ import pytest
 from tests.end_to_end.runs import SMALL, Run, edgewright, refused, run
 
 RECIPE = (
-    SMALL.replace("lengths = [16, 64]", 'lengths = [16]\ntargets = ["coreml", "onnx"]')
+    SMALL.replace("lengths = [16, 64]", 'lengths = [16]\ntargets = ["coreml", "onnx"]').replace(
+        "min_accuracy = 0.5", "min_accuracy = 0.3\nmin_label_agreement_int8 = 0.9"
+    )
     + '[export.numerics]\nonnx = ["int8"]\ncoreml = ["int8", "sparse_wfp16_afp16", "sparse_wi8_afp16"]\n'
 )
-PRUNE = "[prune]\nsparsity = 0.75\nepochs = 2\nlearning_rate = 0.005\n"
+PRUNE = "[prune]\nsparsity = 0.5\nepochs = 4\nlearning_rate = 0.01\n"
 
 
 @pytest.fixture(scope="module")
@@ -25,17 +27,17 @@ def test_sparse_files_are_smaller_and_give_the_answers(sparse_run: Run) -> None:
     for numerics in ("sparse_wfp16_afp16", "sparse_wi8_afp16"):
         cell = sparse_run.cell("coreml", numerics)
         assert cell["verdict"] == "pass" and cell["label_agreement"] > 0.98
-    assert cell["size_bytes"] < 0.7 * dense["size_bytes"]
-    assert abs(cell["accuracy"] - dense["accuracy"]) < 0.01  # the same integers
+    assert cell["size_bytes"] < 0.8 * dense["size_bytes"]
+    assert cell["accuracy"] == dense["accuracy"]  # the same integers
 
 
 def test_the_report_says_what_the_zeros_gave_in_each_target(sparse_run: Run) -> None:
-    onnx, dense, floats, integers = sparse_run.record["hurts"]
+    dense, floats, integers, onnx = sparse_run.record["hurts"]
     assert onnx.startswith(
-        "onnx stores the zeros (75.0% of the weights) like any other number: dynamic_wi8_afp32 holds"
+        "onnx stores the zeros (50.0% of the weights) like any other number: dynamic_wi8_afp32 holds"
     )
     assert dense.startswith(
-        "coreml stores the zeros (75.0% of the weights) like any other number: weight_only_wi8_afp16"
+        "coreml stores the zeros (50.0% of the weights) like any other number: weight_only_wi8_afp16"
     )
     assert floats.startswith("coreml sparse_wfp16_afp16 leaves out ") and "which saves" in floats
     assert integers.startswith("coreml sparse_wi8_afp16 leaves out ") and "was not measured" in integers
