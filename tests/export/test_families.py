@@ -26,7 +26,7 @@ STEPS = 40
 OTHER_OPERATORS = {"encoder": ("forward",), "encoder_norm_after": ("forward",), "hybrid": ("step",)}
 SAME_BITS = [
     *((family, "int8") for family in FAMILIES if OTHER_OPERATORS.get(family) != ("forward",)),
-    ("ngram_hybrid", "dynamic_wi4_afp32"),
+    ("text_cnn", "dynamic_wi4_afp32"),
     ("hybrid", "dynamic_wi4_afp32"),
 ]
 
