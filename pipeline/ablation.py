@@ -168,7 +168,7 @@ def recommended(
 
 def _worse_steps(made: Sequence[StepResult], compared: Sequence[Paired]) -> dict[str, str]:
     """Why a step shall be left out of the recipe, by its name, in their order: a distilled student that is surely less
-    accurate than the plain one, and pruning that made no artifact faster or smaller."""
+    accurate than the plain one, and pruning that made no artifact smaller or surely faster."""
     found = {}
     for before, name in pairwise(dict.fromkeys(result.step for result in made)):
         pairs = _beside(made, name).values()
@@ -180,7 +180,7 @@ def _worse_steps(made: Sequence[StepResult], compared: Sequence[Paired]) -> dict
         if name == FASTER and timed:
             faster = any(surely_more(earlier.p50_ms, result.p50_ms) for earlier, result in timed)
             if not faster and not any(_smaller(result, earlier) for earlier, result in pairs):
-                found[name] = f"it made none of {len(pairs)} artifacts faster or smaller than {before} left them"
+                found[name] = f"it made none of {len(pairs)} artifacts smaller or surely faster than {before} left them"
     return found
 
 

@@ -84,7 +84,10 @@ def test_version() -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["run", "train", "export", "verify", "bench", "compare", "peers", "evaluate", "predict", "report", "bisect"],
+    [
+        *("run", "train", "export", "verify", "bench", "compare", "peers", "evaluate", "predict", "report", "bisect"),
+        *("search", "sensitivity", "compare-weights"),
+    ],
 )
 def test_every_command_explains_itself(command: str) -> None:
     done = inside(command, "--help")

@@ -161,7 +161,7 @@ def test_the_page_stands_alone_and_holds_no_text_of_a_row(found: Done, folder: P
     for outside in ('src="http', 'href="http', "@import", "url(http"):
         assert outside not in page
     texts = [row.text for row in tasks.rows(tasks.find("urgency"), "validation", 500, None) if row.text]
-    for name in ("search.html", "search.json", "tiny-found.toml"):
+    for name in ("search.html", "search.md", "search.json", "tiny-found.toml"):
         content = (folder / "out" / name).read_text(encoding="utf-8")
         assert not [text for text in texts if len(text) > 20 and text in content]
     assert not list((folder / "build").rglob("texts.json"))
