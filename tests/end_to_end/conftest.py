@@ -1,19 +1,30 @@
 """Runs that several tests look at, made once a session."""
 
+import fcntl
+import json
 import os
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.runs import SMALL, Run, run
+from tests.end_to_end.runs import SMALL, Done, Run, run
 
 
 @pytest.fixture(scope="session")
 def small_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    folder = tmp_path_factory.mktemp("small")
-    recipe = folder / "small.toml"
-    recipe.write_text(SMALL, encoding="utf-8")
-    return run(recipe, folder)
+    """Made by the process that asks first, for all processes of the session."""
+    root = tmp_path_factory.getbasetemp()
+    folder = (root.parent if "PYTEST_XDIST_WORKER" in os.environ else root) / "small"
+    folder.mkdir(exist_ok=True)
+    kept = folder / "done.json"
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not kept.exists():
+            recipe = folder / "small.toml"
+            recipe.write_text(SMALL, encoding="utf-8")
+            kept.write_text(json.dumps(asdict(run(recipe, folder).done)), encoding="utf-8")
+    return Run.of(folder, Done(**json.loads(kept.read_text(encoding="utf-8"))))
 
 
 @pytest.fixture(scope="session")

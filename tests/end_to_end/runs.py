@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from unittest.mock import patch
 
 from edgewright.cli import main
@@ -79,6 +79,11 @@ class Run:
     record: dict[str, Any]
     done: Done
 
+    @classmethod
+    def of(cls, folder: Path, done: Done) -> Self:
+        """What `run` left in `folder`."""
+        return cls(folder / "out", folder / "build", done.json(), done)
+
     @property
     def bundle(self) -> Path:
         return self.out / "bundle"
@@ -126,4 +131,4 @@ def run(recipe: Path | str, folder: Path) -> Run:
         "run", recipe, "--out", folder / "out", "--build", folder / "build", "--effort", "rapid", "--json"
     )
     assert done.stdout, done.stderr[-3000:]
-    return Run(folder / "out", folder / "build", done.json(), done)
+    return Run.of(folder, done)

@@ -21,6 +21,7 @@ from edgewright.export.executorch_graph import lowerable, rewrite
 from edgewright.models.methods import Method
 from edgewright.models.methods import Tensor as Described
 from edgewright.runtimes.executorch import load
+from tests.export.answers import assert_pytorchs_logits
 
 # of the largest logit: float noise, 8-bit activations measured at each call, and fixed beforehand
 TOLERANCE: dict[Numerics, float] = {
@@ -64,12 +65,7 @@ def exported(request: pytest.FixtureRequest, metadata: Metadata, tmp_path_factor
 
 def test_same_logits_as_pytorch(exported: Exported) -> None:
     tiny, model, artifact = exported
-    runner = load(artifact.path)
-    with torch.no_grad():
-        wanted = np.concatenate([model.module(torch.from_numpy(ids)).numpy() for ids in tiny.inputs])
-    given = np.concatenate([runner.run(ids)[0] for ids in tiny.inputs])
-    assert np.abs(given - wanted).max() <= TOLERANCE[model.numerics] * np.abs(wanted).max()
-    assert np.array_equal(given.argmax(axis=1), wanted.argmax(axis=1))
+    assert_pytorchs_logits(load(artifact.path), model, tiny.inputs, TOLERANCE[model.numerics])
 
 
 def test_integers_and_scales_in_the_file_are_those_of_the_grid(exported: Exported) -> None:

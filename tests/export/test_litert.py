@@ -19,6 +19,7 @@ from edgewright.export.artifact import Artifact, Metadata
 from edgewright.models.methods import Method
 from edgewright.models.methods import Tensor as Described
 from edgewright.runtimes.litert import load
+from tests.export.answers import assert_pytorchs_logits
 
 # of the largest logit: float noise, 11-bit weights, 8-bit activations measured at each call, and fixed beforehand
 TOLERANCE: dict[Numerics, float] = {
@@ -59,12 +60,7 @@ def exported(
 
 def test_same_logits_as_pytorch(exported: tuple[Any, QuantizedModel, Artifact]) -> None:
     tiny, model, artifact = exported
-    runner = load(artifact.path)
-    with torch.no_grad():
-        wanted = np.concatenate([model.module(torch.from_numpy(ids)).numpy() for ids in tiny.inputs])
-    given = np.concatenate([runner.run(ids)[0] for ids in tiny.inputs])
-    assert np.abs(given - wanted).max() <= TOLERANCE[model.numerics] * np.abs(wanted).max()
-    assert np.array_equal(given.argmax(axis=1), wanted.argmax(axis=1))
+    assert_pytorchs_logits(load(artifact.path), model, tiny.inputs, TOLERANCE[model.numerics])
 
 
 def test_integers_in_the_file_are_those_of_the_grid_and_stored_once(

@@ -19,7 +19,7 @@ from edgewright.pipeline import compare_commands
 from edgewright.pipeline.compare_commands import Compared, compare_weights
 from edgewright.pipeline.progress import Reporter
 from edgewright.runtimes.bundle import zoo
-from tests.end_to_end.runs import edgewright, inside, refused
+from tests.end_to_end.runs import inside, refused
 
 ZOO = zoo()["urgency"]
 QUIET = Reporter(quiet=True)
@@ -80,7 +80,7 @@ def test_one_changed_integer_is_told_and_fails(copied: Path) -> None:
 
 def test_a_file_that_is_not_the_one_of_the_manifest_is_not_read(copied: Path) -> None:
     flip_one_integer(copied)
-    refused(edgewright("compare-weights", copied), 3, "litert-dynamic_wi8_afp32.tflite", "changed")
+    refused(inside("compare-weights", copied), 3, "litert-dynamic_wi8_afp32.tflite", "changed")
 
 
 def test_a_bundle_of_one_file_is_compared_with_the_grid(copied: Path) -> None:

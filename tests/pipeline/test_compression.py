@@ -73,7 +73,7 @@ def ablated(folder: Path) -> Run:
         *("--out", folder / "out", "--build", folder / "build"),
     )
     assert done.stdout, done.stderr[-3000:]
-    return Run(folder / "out", folder / "build", done.json(), done)
+    return Run.of(folder, done)
 
 
 def plan_of(folder: Path, *options: str) -> dict[str, dict[str, Any]]:
