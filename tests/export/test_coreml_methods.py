@@ -223,7 +223,7 @@ def test_functions_share_sparse_weights_and_answer_as_pytorch_does(
         runner, reference = runtime.load(path), PyTorchRunner(model.module)
         for method in two:
             arrays = inputs_of(method, method.functions()[0][1], seed=0)
-            given, wanted = (one.run(*arrays, method=method.name) for one in (runner, reference))
+            given, wanted = runner.run(*arrays, method=method.name), reference.run(*arrays, method=method.name)
             for one, other in zip(given, wanted, strict=True):
                 assert np.abs(one - other).max() <= 0.01 * np.abs(other).max()
         if name == numerics:
