@@ -241,6 +241,6 @@ def check_sparse(path: Path, model: QuantizedModel, artifact: Artifact) -> None:
     parameters = {stored_name(name): parameter for name, parameter in model.module.named_parameters()}
     for name, functions in found.items():
         assert len({one[1:] for one in functions}) == 1
-        for places, *_ in functions:
-            np.testing.assert_array_equal(places, parameters[name].detach().numpy() != 0)
+        for kept, *_ in functions:
+            np.testing.assert_array_equal(kept, parameters[name].detach().numpy() != 0)
     assert artifact.sparse["weights"] == sum(parameters[name].numel() for name in found)
