@@ -55,7 +55,7 @@ class _Runs:
         # least[end]: the distance of values[:end] in as many runs as there are by now
         least = squares if from_zero else np.where(np.arange(len(squares)) == 0, 0.0, np.inf)
         distances = [least[-1]]
-        self._begins = []  # for each number of runs, where the last run of values[:end] begins
+        self._begins: list[np.ndarray] = []  # for each number of runs, where the last run of values[:end] begins
         for _ in range(most):
             least, begins = _one_run_more(least, self._spread)
             distances.append(least[-1])
@@ -64,11 +64,13 @@ class _Runs:
 
     def means(self, runs: int) -> np.ndarray:
         """The value of each run, rising; runs without values are left out."""
-        found, end = [], len(self._sums) - 1
+        found: list[float] = []
+        end = len(self._sums) - 1
         for begins in self._begins[:runs][::-1]:
             begin = int(begins[end])
             if begin < end:
-                found.append((self._sums[end] - self._sums[begin]) / (self._counts[end] - self._counts[begin]))
+                count = self._counts[end] - self._counts[begin]
+                found.append(float((self._sums[end] - self._sums[begin]) / count))
             end = begin
         return np.array(found[::-1])
 

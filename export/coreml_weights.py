@@ -125,10 +125,10 @@ def check_weights(package: Path, model: QuantizedModel, names: Sequence[str]) ->
                     raise ExportError(f"Core ML: {differing} values of the weight '{name}' differ from the model's")
                 continue
             grid = model.weights[name]
-            bits, integers = scaled_integers(kind, tensors) or (None, None)
-            if bits != grid.bits:
+            held = scaled_integers(kind, tensors)
+            if held is None or held[0] != grid.bits:
                 raise ExportError(f"Core ML: the weight '{name}' is stored as {kind}, not in {grid.bits} bits")
-            differing = int((integers != grid.integers).sum())
+            differing = int((held[1] != grid.integers).sum())
             if differing:
                 raise ExportError(f"Core ML: {differing} integers of the weight '{name}' differ from its grid")
             scales = tensors["scale"].values.ravel()

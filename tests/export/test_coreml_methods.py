@@ -213,7 +213,7 @@ def test_functions_share_sparse_weights_and_answer_as_pytorch_does(
         runner, reference = runtime.load(path), PyTorchRunner(model.module)
         for method in two:
             arrays = inputs_of(method, method.functions()[0][1], seed=0)
-            given, wanted = (one.run(*arrays, method=method.name) for one in (runner, reference))
+            given, wanted = runner.run(*arrays, method=method.name), reference.run(*arrays, method=method.name)
             for one, other in zip(given, wanted, strict=True):
                 assert np.abs(one - other).max() <= 0.01 * np.abs(other).max()
         if name == numerics:
@@ -231,6 +231,6 @@ def check_sparse(path: Path, model: QuantizedModel, artifact: Artifact) -> None:
     parameters = {stored_name(name): parameter for name, parameter in model.module.named_parameters()}
     for name, functions in found.items():
         assert len({one[1:] for one in functions}) == 1
-        for places, *_ in functions:
-            np.testing.assert_array_equal(places, parameters[name].detach().numpy() != 0)
+        for kept, *_ in functions:
+            np.testing.assert_array_equal(kept, parameters[name].detach().numpy() != 0)
     assert artifact.sparse["weights"] == sum(parameters[name].numel() for name in found)
