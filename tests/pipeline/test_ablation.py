@@ -131,6 +131,6 @@ def test_what_is_not_recommended_stands_at_the_verdict_in_every_form() -> None:
     assert run_report.lines(record)[-2:] == ["verdict: pass", f"r{words}"]
     assert f"**R{words}**" in run_report.markdown(record)
     page = run_report.html(record, Details(()))
-    assert f"R{words}" in page and "Step distill is not recommended" in page.partition("<section")[0]
+    assert f"R{words}" in page and "Not recommended: distill." in page.partition("<section")[0]
     assert run_report.bundle(record) == "out/bundle (of the whole recipe)"
     assert run_report.recommendation(replace(record, recommended=None)) == []
