@@ -20,6 +20,7 @@ from edgewright.export.artifact import Artifact, Metadata, describe
 from edgewright.export.onnx_embeddings import HALVES, ONES
 from edgewright.export.onnx_float import to_float
 from edgewright.export.onnx_graph import trace
+from edgewright.export.onnx_unsigned import SUFFIXES
 from edgewright.export.tracing import example_inputs
 from edgewright.models.methods import Method
 from edgewright.runtimes.onnx import SUFFIX, load, session_options
@@ -134,6 +135,7 @@ def _inspected(
     for tensor in (tensor for proto in protos for tensor in proto.graph.initializer):
         values = numpy_helper.to_array(tensor)
         kind = "int4" if tensor.name.endswith((".nibbles", HALVES)) else str(values.dtype)
+        kind = "int8" if tensor.name.endswith(SUFFIXES) else kind  # shifted, see onnx_unsigned.py
         weight_bytes[kind] += values.nbytes
     kernels = sum((_kernels(file, model) for file in files.values()), Counter[str]())
     return {"delegated": dict(kernels), "left_over": {}, "weight_bytes": dict(weight_bytes)}

@@ -22,6 +22,7 @@ from edgewright.export import (
     onnx_recurrent,
 )
 from edgewright.export.onnx_graph import DOMAIN, MICROSOFT, Rewriter, attributes
+from edgewright.export.onnx_unsigned import MIDDLE, restored, shifted
 
 Weights = Mapping[str, GridWeight]  # by parameter name
 Ranges = Mapping[str, tuple[float, float]]  # least and greatest value of an activation, by tensor name
@@ -69,7 +70,7 @@ def to_dynamic(model: onnx.ModelProto, weights: Weights) -> None:
 
 
 def to_static(model: onnx.ModelProto, weights: Weights, ranges: Ranges) -> None:
-    """Integer weights; activations around convolutions and linear layers have int8 ranges fixed beforehand.
+    """Integer weights; activations around convolutions and linear layers have ranges of 8 bits fixed beforehand.
 
     The QDQ form: ONNX Runtime fuses it to QLinearConv and QGemm. A result that is no output of the graph is
     quantized too, after its ReLU, since the fusion of a convolution needs that.
@@ -125,12 +126,12 @@ def stored(model: onnx.ModelProto, name: str) -> GridWeight | None:
     """The integers and scales that a file holds for a parameter, in the parameter's own layout; None if none."""
     found = {tensor.name: tensor for tensor in model.graph.initializer}
     if f"{name}.integers" in found:
-        return _grid(found, name, numpy_helper.to_array(found[f"{name}.integers"]), 8)
+        return _grid(found, name, restored(numpy_helper.to_array(found[f"{name}.integers"])), 8)
     for part in (onnx_products.stored(found, name), onnx_embeddings.stored(found, name)):
         if part is not None:
             return part
     if f"{name}.taps" in found:  # (taps x inputs, outputs)
-        taps = numpy_helper.to_array(found[f"{name}.taps"])
+        taps = restored(numpy_helper.to_array(found[f"{name}.taps"]))
         kernel = next(node for node in model.graph.node if node.name == f"{name}.windows")
         return _grid(found, name, taps.reshape(len(kernel.input), -1, taps.shape[1]).transpose(2, 1, 0), 8)
     if f"{name}.nibbles" in found:
@@ -222,7 +223,7 @@ def _taps(graph: Rewriter, node: onnx.NodeProto, grid: GridWeight) -> None:
     source, name, bias = node.input
     outputs, _, kernel = grid.integers.shape
     before, after, dilation = _geometry(node, name)
-    taps = graph.constant(f"{name}.taps", grid.integers.transpose(2, 1, 0).reshape(-1, outputs))
+    taps = graph.constant(f"{name}.taps", shifted(grid.integers.transpose(2, 1, 0).reshape(-1, outputs)))
     last = graph.add("Transpose", [source], f"{name}.last", perm=[0, 2, 1])
     quantized = onnx_products.quantize(graph, last)
     pads = graph.constant(f"{name}.pads", np.array([0, before, 0, 0, after, 0], np.int64))
@@ -257,15 +258,15 @@ def _geometry(node: onnx.NodeProto, name: str) -> tuple[int, int, int]:
 def _dequantized_operands(graph: Rewriter, node: onnx.NodeProto, grid: GridWeight, ranges: Ranges) -> None:
     """The node between DequantizeLinear of its input, its weight and its bias (int32, as the kernels take it)."""
     source, name, bias = node.input
-    scale, zero = _int8_scale(*ranges[source])
+    scale, zero = _scale(*ranges[source])
     input_scale = graph.constant(f"{name}.input.scale", scale)
     input_zero = graph.constant(f"{name}.input.zero", zero)
     values = graph.add("QuantizeLinear", [source, input_scale, input_zero], f"{name}.input.integers")
     values = graph.add("DequantizeLinear", [values, input_scale, input_zero], f"{name}.input")
 
-    integers = graph.constant(f"{name}.integers", grid.integers)
+    integers = graph.constant(f"{name}.integers", shifted(grid.integers))
     scales = graph.constant(f"{name}.scales", grid.scales)
-    zeros = graph.constant(f"{name}.zeros", np.zeros_like(grid.scales, np.int8))
+    zeros = graph.constant(f"{name}.zeros", np.full_like(grid.scales, MIDDLE, np.uint8))
     weight = graph.add("DequantizeLinear", [integers, scales, zeros], f"{name}.float", axis=0)
     bias_scales = (grid.scales * scale).astype(np.float32)
     bias_integers = np.round(graph.array(bias).astype(np.float64) / bias_scales).astype(np.int32)
@@ -283,15 +284,15 @@ def _dequantized_operands(graph: Rewriter, node: onnx.NodeProto, grid: GridWeigh
 
 def _around_result(graph: Rewriter, result: str, ranges: Ranges) -> None:
     """QuantizeLinear and DequantizeLinear behind the node that was added last."""
-    scale, zero = _int8_scale(*ranges[result])
+    scale, zero = _scale(*ranges[result])
     graph.nodes[-1].output[0] = f"{result}.float"
     operands = [graph.constant(f"{result}.scale", scale), graph.constant(f"{result}.zero", zero)]
     values = graph.add("QuantizeLinear", [f"{result}.float", *operands], f"{result}.integers")
     graph.add("DequantizeLinear", [values, *operands], result, name=f"{result}.dequantized")
 
 
-def _int8_scale(least: float, greatest: float) -> tuple[np.float32, np.int8]:
-    """Scale and zero point that put least..greatest (with 0 among them) on -128..127."""
+def _scale(least: float, greatest: float) -> tuple[np.float32, np.uint8]:
+    """Scale and zero point that put least..greatest (with 0 among them) on 0..255."""
     least, greatest = min(least, 0.0), max(greatest, 0.0)
     scale = np.float32((greatest - least) / 255 or 1.0)
-    return scale, np.int8(np.clip(np.round(-128 - least / scale), -128, 127))
+    return scale, np.uint8(np.clip(np.round(-least / scale), 0, 255))

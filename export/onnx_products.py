@@ -15,6 +15,7 @@ from onnx import TensorProto, numpy_helper
 
 from edgewright.compress.quantize import GridWeight
 from edgewright.export.onnx_graph import MICROSOFT, Rewriter
+from edgewright.export.onnx_unsigned import restored, shifted, zero_point
 
 PACKED = ("query", "key", "value")  # layers of an attention whose weights are one constant, in this order
 WIDE = 384  # inputs of a linear layer from which on each position has its own scale
@@ -36,7 +37,7 @@ Quantized = dict[str, Activation]  # by the name of what is quantized
 def linear(graph: Rewriter, node: onnx.NodeProto, grid: GridWeight, quantized: Quantized) -> None:
     """Write a traced linear layer."""
     source, name, bias = node.input
-    columns = graph.constant(f"{name}.columns", grid.integers.T)
+    columns = graph.constant(f"{name}.columns", shifted(grid.integers.T))
     positions = graph.shapes.get(source, ())[1:-1]  # none where a text has one row
     by_rows = grid.integers.shape[1] >= WIDE and positions not in ((), (1,))
     if source not in quantized:
@@ -59,7 +60,7 @@ def packed(
     (source,) = {layer.input[0] for layer in layers}
     integers = np.concatenate([grid.integers for grid in grids])
     grid = GridWeight(integers, np.concatenate([grid.scales for grid in grids]), 8)
-    columns = graph.constant(f"{attention}.packed.columns", integers.T)
+    columns = graph.constant(f"{attention}.packed.columns", shifted(integers.T))
     bias = graph.constant(f"{attention}.packed.bias", np.concatenate([graph.array(layer.input[2]) for layer in layers]))
     result = f"{attention}.packed.result"
     if source not in quantized:
@@ -71,15 +72,19 @@ def packed(
 def product(
     graph: Rewriter, source: Activation, columns: str, weight: tuple[str, GridWeight], bias: str, result: str
 ) -> None:
-    """source @ columns + bias, in the order of operators that ONNX Runtime fuses to one kernel."""
+    """source @ columns + bias, in the order of operators that ONNX Runtime fuses to one kernel.
+
+    columns: the name of a constant of unsigned integers.
+    """
     name, grid = weight
+    middle = zero_point(graph)
     scales = graph.constant(f"{name}.scales", grid.scales)
     if source.magnitudes:
-        operands = [source.integers, columns, source.scale, scales, source.zero]
+        operands = [source.integers, columns, source.scale, scales, source.zero, middle]
         unit = graph.add("MatMulIntegerToFloat", operands, f"{result}.unit", domain=MICROSOFT)
         scaled = graph.add("Mul", [unit, source.magnitudes], f"{result}.scaled")
     else:
-        integers = graph.add("MatMulInteger", [source.integers, columns, source.zero], f"{result}.product")
+        integers = graph.add("MatMulInteger", [source.integers, columns, source.zero, middle], f"{result}.product")
         scale = graph.add("Mul", [source.scale, scales], f"{result}.scale")
         floats = graph.add("Cast", [integers], f"{result}.product.float", to=TensorProto.FLOAT)
         scaled = graph.add("Mul", [floats, scale], f"{result}.scaled")
@@ -122,4 +127,4 @@ def _attention(name: str) -> str:
 
 def _grid(found: Mapping[str, TensorProto], name: str) -> GridWeight:
     integers, scales = (numpy_helper.to_array(found[f"{name}.{part}"]) for part in ("columns", "scales"))
-    return GridWeight(integers.T, scales, 8)
+    return GridWeight(restored(integers.T), scales, 8)

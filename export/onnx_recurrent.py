@@ -14,6 +14,7 @@ from onnx import TensorProto, numpy_helper
 from edgewright.compress.quantize import GridWeight
 from edgewright.export import onnx_four_bits
 from edgewright.export.onnx_graph import MICROSOFT, Rewriter, attributes
+from edgewright.export.onnx_unsigned import MIDDLE, restored, shifted
 
 GATES = (0, 2, 1, 3)  # blocks of input, forget, output, cell (models/lstm.py) in ONNX's order; its own inverse
 PER_DIRECTION = 4  # inputs of a traced node: weight and bias of each part
@@ -35,9 +36,9 @@ def integer_layer(graph: Rewriter, node: onnx.NodeProto, weights: Mapping[str, G
         grids = [weights[name] for name in names]
         integers = np.stack([reordered(grid.integers).T for grid in grids])  # (directions, D, 4 H)
         scales = np.stack([reordered(grid.scales) for grid in grids])  # (directions, 4 H)
-        columns.append(graph.constant(f"{names[0]}.gates", integers))
+        columns.append(graph.constant(f"{names[0]}.gates", shifted(integers)))
         quantization.append(graph.constant(f"{names[0]}.gate_scales", scales))
-        quantization.append(graph.constant(f"{names[0]}.gate_zeros", np.zeros(scales.shape, np.int8)))
+        quantization.append(graph.constant(f"{names[0]}.gate_zeros", np.full(scales.shape, MIDDLE, np.uint8)))
     _layer(graph, node, "DynamicQuantizeLSTM", MICROSOFT, columns, ["", "", "", *quantization])
 
 
@@ -62,7 +63,7 @@ def stored(found: Mapping[str, TensorProto], name: str) -> GridWeight | None:
     if f"{forward}.gates" not in found:
         return None
     direction = int(forward != name)
-    integers = numpy_helper.to_array(found[f"{forward}.gates"])[direction]
+    integers = restored(numpy_helper.to_array(found[f"{forward}.gates"])[direction])
     scales = numpy_helper.to_array(found[f"{forward}.gate_scales"])[direction]
     return GridWeight(reordered(integers.T), reordered(scales), 8)
 

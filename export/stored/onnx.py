@@ -9,6 +9,7 @@ from onnx import numpy_helper
 
 from edgewright.compress.quantize import QuantizedModel
 from edgewright.export import onnx_integers, onnx_recurrent
+from edgewright.export.onnx_unsigned import MIDDLE, SUFFIXES, ZERO
 from edgewright.export.stored import Contents, Held, fewest_axes
 
 
@@ -33,16 +34,19 @@ def _of_method(method: str, proto: onnx.ModelProto, name: str) -> Iterator[Held]
 
 
 def _zeros(found: dict[str, onnx.TensorProto], name: str, axes: int) -> np.ndarray:
-    """The zero points of a weight, to be subtracted; all are 0 in a file of our making."""
+    """What the zero points of a weight are beside those that its integers were read with: all 0 in a file of ours."""
     forward = name.replace("_reverse.weight", ".weight")
     if f"{forward}.gate_zeros" in found:
         zeros = numpy_helper.to_array(found[f"{forward}.gate_zeros"])[int(forward != name)]
         zeros = onnx_recurrent.reordered(zeros)
     elif f"{name}.zeros" in found:
         zeros = numpy_helper.to_array(found[f"{name}.zeros"])
+    elif ZERO in found and any(f"{name}{suffix}" in found for suffix in SUFFIXES):
+        zeros = numpy_helper.to_array(found[ZERO]).reshape(1)
     else:
         return np.zeros((), np.int16)
-    return zeros.astype(np.int16).reshape(-1, *[1] * (axes - 1))
+    middle = MIDDLE if zeros.dtype == np.uint8 else 0
+    return zeros.astype(np.int16).reshape(-1, *[1] * (axes - 1)) - middle
 
 
 def _floats(found: dict[str, onnx.TensorProto], name: str) -> np.ndarray | None:

@@ -77,6 +77,7 @@ def test_integers_in_the_file_are_those_of_the_grid(exported: Exported) -> None:
     for name, grid in model.weights.items():
         q = grid.integers
         layouts = [q, q.T, q.transpose(2, 1, 0) if q.ndim == 3 else q]
+        layouts += [(layout.astype(np.int16) + 128).astype(np.uint8) for layout in layouts]  # those of products
         if grid.bits == 4:
             shifted = (q + 8).astype(np.uint8)
             layouts = [shifted[:, 0::2] | shifted[:, 1::2] << 4]

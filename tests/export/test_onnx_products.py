@@ -29,9 +29,13 @@ class Layers(nn.Module):
         return torch.cat([self.first(x), self.second(x)], dim=2)
 
 
-def written(inputs: int, folder: Path) -> tuple[QuantizedModel, Path]:
+def written(inputs: int, folder: Path, all_weights: float | None = None) -> tuple[QuantizedModel, Path]:
     torch.manual_seed(0)
-    model = quantize(Layers(inputs).eval(), "dynamic_wi8_afp32")
+    layers = Layers(inputs).eval()
+    if all_weights is not None:
+        for layer in (layers.first, layers.second):
+            nn.init.constant_(layer.weight, all_weights)
+    model = quantize(layers, "dynamic_wi8_afp32")
     x, y = (Described(name, "float32", ("batch", "length", size)) for name, size in (("x", inputs), ("y", 32)))
     methods = [Method("forward", (x,), (y,), (8,))]
     artifact = export("onnx", model, methods, folder / "model.onnx", [], Metadata("layers", "", (), "MIT", "1"))
@@ -93,3 +97,11 @@ def test_what_two_layers_read_is_quantized_once(tmp_path: Path) -> None:
         _, path = written(inputs, folder)
         operators = [node.op_type for node in onnx.load(path).graph.node]
         assert operators.count(quantizer) == 1
+
+
+@pytest.mark.parametrize("inputs", [NARROW, WIDE])
+def test_sums_of_large_products_do_not_saturate(inputs: int, tmp_path: Path) -> None:
+    """Without VNNI two products of a large activation and a large signed weight do not fit into 16 bits."""
+    model, path = written(inputs, tmp_path, all_weights=1.0)
+    x = np.random.default_rng(0).uniform(0.9, 1.0, (1, 5, inputs)).astype(np.float32)
+    assert row_errors(model, load(path), x).max() < 0.005

@@ -91,9 +91,11 @@ def test_integers_and_scales_of_the_operator_are_those_of_the_grid(tagger: tuple
             grid = model.weights[f"lstm.{part}{suffix}.weight"]
             rows = np.concatenate([np.split(grid.integers, 4)[gate] for gate in GATES_OF_ONNX])
             scales = np.concatenate([np.split(grid.scales, 4)[gate] for gate in GATES_OF_ONNX])
-            assert np.array_equal(values[node.input[place]][direction].T, rows)
+            zeros = values[node.input[scale_place + 1]]
+            assert (values[node.input[place]].dtype, zeros.dtype) == (np.uint8, np.uint8)
+            assert np.array_equal(values[node.input[place]][direction].T.astype(np.int16) - 128, rows)
             assert np.array_equal(values[node.input[scale_place]][direction], scales)
-            assert not values[node.input[scale_place + 1]].any()
+            assert (zeros == 128).all()
 
 
 def test_onnx_runtime_computes_with_the_stored_integers(
@@ -106,7 +108,8 @@ def test_onnx_runtime_computes_with_the_stored_integers(
     for tensor in file.graph.initializer:
         if tensor.name == "lstm.input.weight.gates":
             integers = numpy_helper.to_array(tensor).copy()
-            integers[0, :, hidden : 2 * hidden] *= -1  # the output gate is the second of ONNX
+            gate = integers[0, :, hidden : 2 * hidden]  # the output gate is the second of ONNX
+            gate[:] = 256 - gate.astype(np.int16)  # 128 is 0
             tensor.CopyFrom(numpy_helper.from_array(integers, tensor.name))
     del file.metadata_props[:]
     onnx.save(file, tmp_path / "changed.onnx")
