@@ -1,8 +1,9 @@
 """A .mlpackage on disk: one function or several, with descriptions, the same bytes for the same programs."""
 
 import json
+import re
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from edgewright.runtimes.mil.loading import MODEL_FOLDER, read_model
 
 LABEL = "label"  # the classifier's string output; its probabilities are "label_probs"
 # Where a package keeps its parts, as coremltools writes it.
+_NUMBERED = re.compile(r"const_\d+(|\D.*)")  # the name of a constant that the model does not name
 _PARTS = (
     ("com.apple.CoreML/model.mlmodel", "model.mlmodel", "CoreML Model Specification"),
     ("com.apple.CoreML/weights", "weights", "CoreML Model Weights"),
@@ -74,10 +76,43 @@ def copy_repeatably(converted: Path, package: Path, methods: Sequence[Method], m
         properties[METHOD] = methods[0].name  # the function is called "main"
     for function, method in zip(described.functions or [described], methods, strict=True):
         _describe(function, method)
+    _number_constants(model.mlProgram)
     write_bytes(package / MODEL_FOLDER / "model.mlmodel", model.SerializeToString(deterministic=True))
     weights = Path("weights", "weight.bin")
     write_bytes(package / MODEL_FOLDER / weights, (converted / MODEL_FOLDER / weights).read_bytes())
     write_text(package / "Manifest.json", json.dumps(_manifest(), indent=4) + "\n")
+
+
+def _number_constants(program: Any) -> None:
+    """Number constants without a name of their own in the order of the program.
+
+    coremltools keeps one of several equal constants, and which one, "const_0" or "const_1", differs from run to run.
+    """
+    for function in program.functions.values():
+        blocks = [inner for block in function.block_specializations.values() for inner in _blocks(block)]
+        operations = [operation for block in blocks for operation in block.operations]
+        names = dict.fromkeys(output.name for operation in operations for output in operation.outputs)
+        numbered = [match for name in names if (match := _NUMBERED.fullmatch(name))]
+        renamed = {match[0]: f"const_{place}{match[1]}" for place, match in enumerate(numbered)}
+        for operation in operations:
+            for output in operation.outputs:
+                output.name = renamed.get(output.name, output.name)
+            bindings = [binding for argument in operation.inputs.values() for binding in argument.arguments]
+            for binding in bindings:
+                if binding.WhichOneof("binding") == "name":
+                    binding.name = renamed.get(binding.name, binding.name)
+            said = operation.attributes["name"].immediateValue.tensor.strings.values
+            said[:] = [renamed.get(name, name) for name in said]
+        for block in blocks:
+            block.outputs[:] = [renamed.get(name, name) for name in block.outputs]
+
+
+def _blocks(block: Any) -> Iterator[Any]:
+    """A block, and those inside its operations."""
+    yield block
+    for operation in block.operations:
+        for inner in operation.blocks:
+            yield from _blocks(inner)
 
 
 def _describe(function: Any, method: Method) -> None:
