@@ -29,6 +29,7 @@ RUNS = (  # in the order of README
     *("intent_distilled", "intent_half", "banking_half"),
     *("entities", "logs", "text_en", "text_fr", "reply_small", "reply_full", "smalltalk", "answers"),
 )
+STEP_BY_STEP = ("intent_tiny",)  # of --ablate; README has no row of it: it ships 4 bits
 BENCHES = ("intent-bench", "intent_cnn-bench", "intent-peers", "banking-peers", "repeat-first", "repeat-second")
 SEARCHES = tuple(sorted(file.stem for file in publish.RESULTS.glob("*-search.json")))
 SENSITIVITIES = tuple(sorted(file.stem for file in publish.RESULTS.glob("*-sensitivity.json")))
@@ -43,7 +44,7 @@ def bench(name: str) -> BenchRecord:
     return bench_record.from_json(read_json(path(name)), name)
 
 
-@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize("name", (*RUNS, *STEP_BY_STEP))
 def test_a_run_is_a_record_with_its_report(name: str) -> None:
     found = record.from_json(read_json(path(name)), name)
     assert path(name, "md").read_text(encoding="utf-8") == run_report.markdown(found)
@@ -189,3 +190,11 @@ def test_students_keep_their_bars(name: str, least: float, most_bytes: int) -> N
 def test_a_student_is_within_two_points_of_its_teacher() -> None:
     found = record.from_json(read_json(path("intent_distilled")), "intent_distilled")
     assert found.paired[0].against == "teacher_clinc" and found.paired[0].difference.value >= -0.02
+
+
+def test_each_step_of_the_recipe_is_there_in_every_target() -> None:
+    found = record.from_json(read_json(path("intent_tiny")), "intent_tiny")
+    steps = list(dict.fromkeys(step.step for step in found.steps))
+    assert steps == ["train", "distill", "prune", "qat"]
+    assert {(one.step, one.target) for one in found.steps} == {(step, target) for step in steps for target in TARGETS}
+    assert {(one.model, one.against) for one in found.paired} >= {("distill", "train"), ("prune", "distill")}
