@@ -186,12 +186,7 @@ def pretrained_folder(recipe: Recipe) -> Path | None:
         return None
     if recipe.model.get("family") != PRETRAINED_FAMILY:
         raise UsageError(f"{recipe.path}: [model]: only family = '{PRETRAINED_FAMILY}' has 'pretrained'; remove one")
-    if not isinstance(name, str):
-        raise UsageError(f"{recipe.path}: [model]: pretrained must be a name or a folder, not {name!r}")
-    try:
-        return pretrained.folder_of(name, recipe.path.parent)
-    except UsageError as error:
-        raise UsageError(f"{recipe.path}: [model]: pretrained: {error}") from error
+    return _encoder_folder(recipe, name, "[model]: pretrained")
 
 
 def vocabulary_folder(recipe: Recipe) -> Path | None:
@@ -205,12 +200,16 @@ def vocabulary_folder(recipe: Recipe) -> Path | None:
         return folder
     if folder is not None:
         _refuse(recipe.tokenizer, ["vocabulary"], recipe, "[tokenizer]", "the pretrained model")
+    return _encoder_folder(recipe, name, "[tokenizer]: vocabulary")
+
+
+def _encoder_folder(recipe: Recipe, name: Any, place: str) -> Path:
     if not isinstance(name, str):
-        raise UsageError(f"{recipe.path}: [tokenizer]: vocabulary must be a name or a folder, not {name!r}")
+        raise UsageError(f"{recipe.path}: {place} must be a name or a folder, not {name!r}")
     try:
         return pretrained.folder_of(name, recipe.path.parent)
     except UsageError as error:
-        raise UsageError(f"{recipe.path}: [tokenizer]: vocabulary: {error}") from error
+        raise UsageError(f"{recipe.path}: {place}: {error}") from error
 
 
 def pretrained_files(recipe: Recipe) -> dict[str, Any]:
