@@ -129,8 +129,9 @@ def hurts(
             if result.p50_ms is None or earlier.p50_ms is None:
                 continue
             if not surely_more(earlier.p50_ms, result.p50_ms):
+                surely = "surely " if result.p50_ms.value < earlier.p50_ms.value else ""  # within the intervals
                 lines.append(
-                    f"Pruning did not make {target} {numerics} faster: {result.p50_ms.value:.3f} ms, before "
+                    f"Pruning did not {surely}make {target} {numerics} faster: {result.p50_ms.value:.3f} ms, before "
                     f"{earlier.p50_ms.value:.3f} ms."
                 )
             if not _smaller(result, earlier):

@@ -73,7 +73,7 @@ def make_timings(
             job = by_name[f"step {cell.name}"]
             whole = Job(f"replies {cell.name}", cell.target, cell.folder / "bundle", texts=said, numerics=cell.numerics)
             written = replying.measure(whole, effort)
-            answer["cells"][cell.name] = cell_times(job, empty[cell.target], taken, effort) | {
+            answer["cells"][cell.name] = cell_times(cell, job, empty[cell.target], taken, effort) | {
                 "metrics": {
                     "prompt_p50_ms": asdict(taken[f"encode {cell.name}"]["inference"].series.p50_ms),
                     "prompt_length": longest,

@@ -247,11 +247,16 @@ def _reason(results: list[GateResult]) -> str | None:
     bad = [gate for gate in results if gate.verdict in ("fail", "inconclusive")]
     if bad:
         return "; ".join(
-            f"{gate.name} is {gate.measured if gate.measured is None else f'{gate.measured:.4g}'}, "
-            f"the bound is {gate.bound:.4g}" + (" (too noisy to say)" if gate.verdict == "inconclusive" else "")
+            f"{gate.name} is {None if gate.measured is None else _number(gate.measured)}, "
+            f"the bound is {_number(gate.bound)}" + (" (too noisy to say)" if gate.verdict == "inconclusive" else "")
             for gate in bad
         )
     return None
+
+
+def _number(value: float) -> str:
+    """0.9412, or 209,413 bytes."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def shipped_cells(recipe: Recipe, record: RunRecord) -> list[Cell]:

@@ -66,7 +66,7 @@ def make_timings(
         for number, cell in enumerate(timed, start=1):
             job = by_name[f"step {cell.name}"]
             whole = taken[f"sequence {cell.name}"]["inference"].series
-            answer["cells"][cell.name] = cell_times(job, empty[cell.target], taken, effort) | {
+            answer["cells"][cell.name] = cell_times(cell, job, empty[cell.target], taken, effort) | {
                 "metrics": {"sequence_p50_ms": asdict(whole.p50_ms), "sequence_length": longest},
             }
             bar.update(number, cell.name)

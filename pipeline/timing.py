@@ -98,7 +98,7 @@ def make_timings(
             job = next(job for job in jobs if job.name == f"inference {cell.name}")
             alone = taken[job.name]["inference"].series
             whole = {name: one.series for name, one in taken[f"text {cell.name}"].items()}
-            answer["cells"][cell.name] = cell_times(job, empty[cell.target], taken, effort) | {
+            answer["cells"][cell.name] = cell_times(cell, job, empty[cell.target], taken, effort) | {
                 "text_to_label_p50_ms": asdict(whole["text_to_label"].p50_ms),
                 "encode_p50_ms": asdict(whole["encode"].p50_ms),
                 "timing": _worse(alone, whole["text_to_label"]),
@@ -108,22 +108,25 @@ def make_timings(
     write_json(folder / "timings.json", answer)
 
 
-def cell_times(job: Job, empty: Job, taken: Results, effort: Effort) -> dict[str, Any]:
-    """What is measured of a cell whatever its kind: the latency of the calls of `job`, its load time and memory.
+def cell_times(cell: Made, job: Job, empty: Job, taken: Results, effort: Effort) -> dict[str, Any]:
+    """What is measured of a cell whatever its kind: the latency of the calls of `job`, and where it is the run's own
+    and no earlier step's, its load time and memory, which take longer and which no comparison of steps shows.
 
     `taken` has the series of both jobs by their names; `empty` is the target's empty graph.
     """
     alone = taken[job.name]["inference"].series
-    return {
+    times = {
         "p50_ms": asdict(alone.p50_ms),
         "normalised_p50": asdict(alone.normalised_p50),
         "p90_ms": asdict(alone.p90_ms),
         "p99_ms": asdict(alone.p99_ms),
         "empty_call_ms": asdict(taken[empty.name]["inference"].series.p50_ms),
         "timing": asdict(alone.timing),
-        "load_ms": asdict(load_time.measure(job, effort).load_ms),
-        "peak_memory_bytes": memory.measure(job, empty, effort),
     }
+    if not cell.step:
+        times["load_ms"] = asdict(load_time.measure(job, effort).load_ms)
+        times["peak_memory_bytes"] = memory.measure(job, empty, effort)
+    return times
 
 
 def make_baselines(

@@ -14,6 +14,7 @@ from edgewright.benchmarks.record import Interval
 from edgewright.benchmarks.reports import svg
 
 NARROW = 480  # below this width labels go above their bars, and points are numbered
+MOST_LABELS = 16  # more points than these are numbered on any plot: their labels would cover one another
 
 
 @dataclass(frozen=True)
@@ -78,11 +79,14 @@ def bars(rows: Sequence[Bar], title: str, unit: str, width: int) -> str:
 
 
 def scatter(points: Sequence[Point], title: str, x_title: str, y_title: str, width: int) -> str:
-    """Points on a logarithmic x axis with labels beside them; on a narrow plot with numbers and a key below."""
+    """Points on a logarithmic x axis with labels beside them; with numbers and a key below where the plot is narrow or
+    the points are too many for labels."""
     narrow = width < NARROW
+    columns = 1 if narrow else 3
+    numbered = narrow or len(points) > MOST_LABELS
     left, right, top, foot = 52, 16, 26, 46
     plot_height = 220 if narrow else 300
-    key = 20 * len(points) + 8 if narrow else 0
+    key = 20 * math.ceil(len(points) / columns) + 8 if numbered else 0
     height = top + plot_height + foot + key
     xs = [math.log10(point.x) for point in points]
     pad = max(0.12, (max(xs) - min(xs)) * 0.08)
@@ -109,8 +113,9 @@ def scatter(points: Sequence[Point], title: str, x_title: str, y_title: str, wid
     centres = [
         (left + (math.log10(point.x) - x_low) * x_scale, bottom - (point.y - y_low) * y_scale) for point in points
     ]
-    if narrow:
-        parts.extend(_numbered(points, centres, (left, top, width - right, bottom), bottom + foot))
+    if numbered:
+        parts.extend(_numbered(points, centres, (left, top, width - right, bottom)))
+        parts.extend(_key(points, bottom + foot, width, columns))
     else:
         parts.extend(_labelled(points, centres, (left, top, width - right, bottom)))
     return svg.document(width, height, title, parts)
@@ -165,10 +170,8 @@ def free_place(x: float, y: float, wide: float, tall: float, taken: Sequence[svg
     return best
 
 
-def _numbered(
-    points: Sequence[Point], centres: Sequence[tuple[float, float]], frame: svg.Box, key_top: float
-) -> Iterator[str]:
-    """Points with their numbers, those that touch with one list of numbers, and a key below the plot."""
+def _numbered(points: Sequence[Point], centres: Sequence[tuple[float, float]], frame: svg.Box) -> Iterator[str]:
+    """Points with their numbers, those that touch with one list of numbers."""
     taken: list[svg.Box] = [(x - 6, y - 6, x + 6, y + 6) for x, y in centres]
     for group in _touching(centres):
         x, y = (sum(centres[i][axis] for i in group) / len(group) for axis in (0, 1))
@@ -176,11 +179,18 @@ def _numbered(
         box = free_place(x, y, svg.text_width(numbers), svg.LINE, taken, frame)
         taken.append(box)
         yield svg.text(box[0], box[3] - 4, numbers, "label", "start")
-    for number, (point, (x, y)) in enumerate(zip(points, centres, strict=True), start=1):
-        line = key_top + 20 * number - 6
-        yield _marker(point, 12, line - 4)
-        yield svg.text(26, line, f"{number}  {point.label}", "label", "start")
+    for point, (x, y) in zip(points, centres, strict=True):
         yield _marker(point, x, y)
+
+
+def _key(points: Sequence[Point], top: float, width: int, columns: int) -> Iterator[str]:
+    """What the numbers mean, down one column after the other."""
+    lines = math.ceil(len(points) / columns)
+    for i, point in enumerate(points):
+        column, line = divmod(i, lines)
+        x, y = column * width / columns, top + 20 * (line + 1) - 6
+        yield _marker(point, x + 12, y - 4)
+        yield svg.text(x + 26, y, f"{i + 1}  {point.label}", "label", "start")
 
 
 def _marker(point: Point, x: float, y: float, size: float = 5.5) -> str:

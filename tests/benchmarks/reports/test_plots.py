@@ -17,6 +17,12 @@ BARS = [
 ]
 POINTS = [plots.Point(f"onnx numerics_{i}", "onnx", 0.3 + 0.01 * i, 0.94) for i in range(6)]
 POINTS += [plots.Point("TF-IDF", "baseline", 40.0, 0.9)]
+# as --ablate makes them: in clusters
+MANY = [
+    plots.Point(f"{step}: executorch {numerics}", "executorch", size * (1 + 0.03 * i), 0.93 + 0.004 * j)
+    for j, step in enumerate(("train", "distill", "prune", "qat"))
+    for i, (numerics, size) in enumerate((("fp32", 1.6), ("int8", 0.5), ("dynamic_wi4_afp32", 0.2)) * 2)
+]
 
 
 def _parsed(svg: str) -> ElementTree.Element:
@@ -40,9 +46,12 @@ def test_bars_end_inside_the_frame(width: int) -> None:
     assert len(ends) == 2 and max(ends) < width
 
 
+@pytest.mark.parametrize("points", [POINTS, MANY], ids=["few", "many"])
 @pytest.mark.parametrize("width", WIDTHS)
-def test_scatter_labels_do_not_cover_each_other(width: int) -> None:
-    root = _parsed(plots.scatter(POINTS, "Size", "MB", "accuracy", width))
+def test_scatter_labels_do_not_cover_each_other(width: int, points: list[plots.Point]) -> None:
+    root = _parsed(plots.scatter(points, "Size", "MB", "accuracy", width))
+    said = " ".join(_texts(root))
+    assert all(point.label in said for point in points)
     boxes = []
     for node in root.iter("text"):
         if node.get("class") == "label":
