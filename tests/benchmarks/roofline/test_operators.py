@@ -60,7 +60,9 @@ def test_multiply_adds_of_an_ngram_hybrid_are_those_of_the_formula(
     operators = operators_of(runtime, urgency.artifact(runtime).path, [ids])
     convolutions = length * 3 * (c.width * c.hidden + c.hidden * c.hidden)
     linear = c.width * c.bag_hidden + (2 * c.hidden + c.bag_hidden) * c.classes
-    assert sum(operator.macs for operator in operators) == convolutions + linear
+    # the .onnx file sums the rows of a token in a product with ones, whose integers are exact on any processor
+    summed = length * c.features * c.width if runtime == "onnx" else 0
+    assert sum(operator.macs for operator in operators) == convolutions + linear + summed
     (look_up,) = [operator for operator in operators if operator.kind == "gather"]
     # int8 rows read and written, and the ids: not the whole table
     assert look_up.bytes_moved == 2 * ids.size * c.width + ids.nbytes
