@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from executorch.backends.xnnpack.partition.config import ALL_PARTITIONER_CONFIGS
-from executorch.backends.xnnpack.partition.graphs import bilinear_2d
 from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
 from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import (
     XNNPACKQuantizer,
@@ -42,6 +41,7 @@ from edgewright.export.artifact import Artifact, Metadata, describe
 from edgewright.export.convolutions import ConvolutionAsLinear, as_stored, repeat_edges
 from edgewright.export.executorch_graph import lowerable, rewrite
 from edgewright.export.executorch_lstm import LSTMConfig
+from edgewright.export.executorch_passes import without_idle_passes
 from edgewright.export.executorch_weights import check, read
 from edgewright.export.tracing import OneMethod, example_inputs, refusal
 from edgewright.models.methods import Method
@@ -67,7 +67,7 @@ def export(
             is stored otherwise than the grid says; the message names the operator and the layer.
     """
     assert SUPPORT[model.numerics, "executorch"].supported, model.numerics
-    with _quiet(), _no_images():
+    with _quiet(), without_idle_passes():
         programs: dict[str, ExportedProgram] = {}
         for method in methods:
             programs |= _programs(model, method, calibration)
@@ -294,14 +294,3 @@ def _quiet() -> Iterator[None]:
             yield
         finally:
             logging.disable(previous)
-
-
-@contextlib.contextmanager
-def _no_images() -> Iterator[None]:
-    """Without XNNPACK's search for bilinear upsampling: it traces four models for it, which takes a process seconds."""
-    patterns = bilinear_2d.get_graphs_dict
-    bilinear_2d.get_graphs_dict = dict
-    try:
-        yield
-    finally:
-        bilinear_2d.get_graphs_dict = patterns

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-# `make test` hands out whole files to two processes, in this order: the last ones must be short, or one process waits
-LONGEST_FIRST = ("end_to_end", "export", "pipeline", "benchmarks", "runtimes")
+# `make test` hands out whole files to two processes, in this order: the last ones must be short, or one process waits.
+# The longest file goes to one, while the other makes the run that most of end_to_end looks at.
+LONGEST_FIRST = ("export/test_families.py", "end_to_end", "export", "pipeline", "benchmarks", "runtimes")
 TESTS = Path(__file__).parent
 
 
@@ -16,8 +17,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     def place(item: pytest.Item) -> int:
-        folder = item.path.relative_to(TESTS).parts[0]
-        return LONGEST_FIRST.index(folder) if folder in LONGEST_FIRST else len(LONGEST_FIRST)
+        path = item.path.relative_to(TESTS)
+        return next((i for i, long in enumerate(LONGEST_FIRST) if path.is_relative_to(long)), len(LONGEST_FIRST))
 
     items.sort(key=place)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.runs import SMALL, Done, Run, run
+from tests.end_to_end.runs import SMALL, Done, Run, edgewright, run
 
 
 @pytest.fixture(scope="session")
@@ -23,7 +23,7 @@ def small_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         if not kept.exists():
             recipe = folder / "small.toml"
             recipe.write_text(SMALL, encoding="utf-8")
-            kept.write_text(json.dumps(asdict(run(recipe, folder).done)), encoding="utf-8")
+            kept.write_text(json.dumps(asdict(run(recipe, folder, edgewright).done)), encoding="utf-8")
     return Run.of(folder, Done(**json.loads(kept.read_text(encoding="utf-8"))))
 
 

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -126,9 +126,8 @@ def changed(recipe: str, changes: Mapping[str, str]) -> str:
     return recipe
 
 
-def run(recipe: Path | str, folder: Path) -> Run:
-    done = edgewright(
-        "run", recipe, "--out", folder / "out", "--build", folder / "build", "--effort", "rapid", "--json"
-    )
+def run(recipe: Path | str, folder: Path, start: Callable[..., Done] = inside) -> Run:
+    """start: `edgewright` for a process of its own."""
+    done = start("run", recipe, "--out", folder / "out", "--build", folder / "build", "--effort", "rapid", "--json")
     assert done.stdout, done.stderr[-3000:]
     return Run.of(folder, done)

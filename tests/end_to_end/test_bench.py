@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from edgewright.benchmarks.bench_record import SCHEMA_FILE, json_schema
-from tests.end_to_end.runs import Done, Run, edgewright, inside, refused
+from tests.end_to_end.runs import Done, Run, inside, refused
 
 
 @pytest.fixture(scope="module")
 def benched(small_run: Run, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """A bench of one artifact, with everything that is measured."""
     out = tmp_path_factory.mktemp("bench")
-    done = edgewright(
+    done = inside(
         *("bench", small_run.bundle, "--runtime", "onnx", "--effort", "rapid", "--full", "--out", out, "--json")
     )
     assert done.code == 0, done.stderr[-3000:]
@@ -136,7 +136,7 @@ def test_an_artifact_that_is_gone_is_inconclusive_unless_allowed(
 
 def test_a_record_equals_itself(benched: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
     out, _ = benched
-    done = edgewright("compare", out / "bench.json", out / "bench.json", "--json", "--max-ratio", "2")
+    done = inside("compare", out / "bench.json", out / "bench.json", "--json", "--max-ratio", "2")
     assert {row["ratio"]["value"] for row in done.json()["rows"]} == {1.0}
 
 
@@ -164,7 +164,7 @@ def test_a_base_that_is_no_record_is_told_before_the_work(
 
 
 def test_a_base_that_is_not_there_is_named(small_run: Run, tmp_path: Path) -> None:
-    refused(edgewright("bench", small_run.bundle, "--against", tmp_path / "none.json"), 3, "none.json")
+    refused(inside("bench", small_run.bundle, "--against", tmp_path / "none.json"), 3, "none.json")
 
 
 @pytest.mark.parametrize("threads", ["0", "two", "1,,2", "1000", ""])

@@ -105,5 +105,5 @@ def test_train_runs_on_two_processes_and_is_reused_by_one(tmp_path: Path) -> Non
     assert done.returncode == 0, done.stderr[-3000:]
     first = json.loads(done.stdout)
     assert (tmp_path / "out" / "model.safetensors").exists()
-    again = edgewright(*more)
+    again = inside(*more)
     assert again.json() == first and "make  train" not in again.stderr

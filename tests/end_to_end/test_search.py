@@ -114,7 +114,7 @@ def test_what_is_too_large_is_not_trained(found: Done, folder: Path) -> None:
     recipe = folder / "large.toml"
     recipe.write_text(large, encoding="utf-8")
     where = ("--out", folder / "large", "--build", folder / "build", "--effort", "rapid", "--trials", "2")
-    done = edgewright("search", recipe, *where, *BUDGET, "--json")
+    done = inside("search", recipe, *where, *BUDGET, "--json")
     record = done.json()
     assert done.code == 1, done.stderr[-3000:]
     assert (
@@ -135,7 +135,7 @@ def test_the_found_recipe_gives_the_same_weights_and_score(found: Done, folder: 
     chosen = next(trial for trial in record["trials"] if trial["number"] == record["chosen"])
     recipe = folder / "out" / "tiny-found.toml"
     fresh = folder / "fresh"
-    done = edgewright("run", recipe, "--out", fresh / "out", "--build", fresh / "build", "--effort", "rapid", "--json")
+    done = inside("run", recipe, "--out", fresh / "out", "--build", fresh / "build", "--effort", "rapid", "--json")
     assert done.code in (0, 4), done.stderr[-3000:]
     trained = next((fresh / "build").glob("train-seed0-*"))
     assert sha256(trained / "model.safetensors") == chosen["weights"]

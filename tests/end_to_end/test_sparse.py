@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.end_to_end.runs import SMALL, Run, edgewright, refused, run
+from tests.end_to_end.runs import SMALL, Run, inside, refused, run
 
 RECIPE = (
     SMALL.replace("lengths = [16, 64]", 'lengths = [16]\ntargets = ["coreml", "onnx"]').replace(
@@ -45,7 +45,7 @@ def test_the_report_says_what_the_zeros_gave_in_each_target(sparse_run: Run) -> 
 
 
 def test_the_smallest_file_ships_and_its_integers_are_the_other_file_s(sparse_run: Run) -> None:
-    done = edgewright("compare-weights", sparse_run.bundle)
+    done = inside("compare-weights", sparse_run.bundle)
     assert done.code == 0, done.stdout
     assert done.stdout.splitlines()[-1].endswith("0 differing integers, equal scales in 2 files")
     (entry,) = [one for one in done.stdout.splitlines() if one.startswith("embedding")]
@@ -55,5 +55,5 @@ def test_the_smallest_file_ships_and_its_integers_are_the_other_file_s(sparse_ru
 def test_leaving_out_zeros_that_nothing_makes_is_refused_before_any_work(sparse_run: Run) -> None:
     recipe = sparse_run.out.parent / "without.toml"
     recipe.write_text(RECIPE, encoding="utf-8")
-    done = edgewright("run", recipe, "--out", sparse_run.out.parent / "none")
+    done = inside("run", recipe, "--out", sparse_run.out.parent / "none")
     refused(done, 2, "export.numerics.coreml", "sparse_wfp16_afp16", "set sparsity in [prune], or name fp16")

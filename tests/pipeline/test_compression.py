@@ -14,7 +14,7 @@ from edgewright.errors import DamagedFileError, UsageError
 from edgewright.pipeline import recipe as recipes
 from edgewright.pipeline import run as runs
 from edgewright.pipeline.progress import Reporter
-from tests.end_to_end.runs import SMALL, Run, changed, edgewright, inside
+from tests.end_to_end.runs import SMALL, Run, changed, inside
 
 STUDENT = (
     changed(
@@ -68,7 +68,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def ablated(folder: Path) -> Run:
-    done = edgewright(
+    done = inside(
         *("run", folder / "student.toml", "--ablate", "--effort", "rapid", "--json"),
         *("--out", folder / "out", "--build", folder / "build"),
     )

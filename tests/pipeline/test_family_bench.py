@@ -11,7 +11,7 @@ from edgewright.benchmarks.family_record import BARS, FamilyRow, compared, from_
 from edgewright.benchmarks.record import Interval
 from edgewright.errors import DamagedFileError
 from edgewright.pipeline.family_bench import REFERENCES
-from tests.end_to_end.runs import edgewright, inside, refused
+from tests.end_to_end.runs import inside, refused
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def measure(folder: Path) -> list[FamilyRow]:
-    done = edgewright(
+    done = inside(
         *("families", "sequence_net", "--target", "litert", "--target", "coreml", "--effort", "rapid", "--json"),
         *("--out", folder / "out", "--build", folder / "build"),
     )
