@@ -15,7 +15,7 @@ RECIPE = (
     )
     .replace('family = "ngram_hybrid"\nwidth = 16\nhidden = 16\nbag_hidden = 32', 'family = "text_cnn"\nwidth = 16')
     .replace("epochs = 6", "epochs = 8\nbatch_size = 32")
-    .replace("lengths = [16, 64]", "lengths = [16, 64]\ntargets = TARGETS")
+    .replace("lengths = [16, 64]", "lengths = [64]\ntargets = TARGETS")
     .replace("min_accuracy = 0.5", "min_accuracy = 0.35\nmin_label_agreement_int8 = 0.95")
 )
 
