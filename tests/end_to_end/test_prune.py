@@ -9,7 +9,7 @@ from tests.end_to_end.runs import SMALL, Run, run
 RECIPE = (
     SMALL.replace("buckets = 2000", "buckets = 20000").replace(
         "lengths = [16, 64]",
-        'lengths = [16]\ntargets = ["litert"]\n[export.numerics]\nlitert = ["int8"]',
+        'lengths = [64]\ntargets = ["litert"]\n[export.numerics]\nlitert = ["int8"]',
     )
     + "[prune]\nbuckets = 10000\nchannels = 0.5\nwidth = 0.5\nepochs = 2\n"
 )

@@ -23,7 +23,7 @@ STUDENT = (
             'name = "small"': 'name = "student"\nseeds = [0, 1]',
             "buckets = 2000": "buckets = 1000",
             "epochs = 6": "epochs = 3",
-            "lengths = [16, 64]": 'lengths = [16]\ntargets = ["litert"]\nnumerics = { litert = ["int8"] }',
+            "lengths = [16, 64]": 'lengths = [64]\ntargets = ["litert"]\nnumerics = { litert = ["int8"] }',
             "min_accuracy = 0.5\nmax_accuracy_drop = 0.02\n": "min_accuracy = 0.3\n",
         },
     )
