@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,6 +52,18 @@ def test_a_node_that_is_killed_takes_no_trial_with_it(tmp_path: Path) -> None:
         assert all(trial["trained"] and trial["p50_ms"] for trial in record["trials"])
     finally:
         cluster.shutdown()  # type: ignore[no-untyped-call]
+
+
+def trains(node: Any, build: Path) -> bool:
+    """Whether a process of the node works on a trial, while a training is under way.
+
+    Which node got which trial is Ray's affair, and the two need not train at the same time.
+    """
+    raylet = node.all_processes["raylet"][0].process.pid
+    children = Path(f"/proc/{raylet}/task/{raylet}/children").read_text(encoding="ascii").split()
+    titles = [Path(f"/proc/{child}/cmdline") for child in children]
+    busy = any(b"ray::_remote" in title.read_bytes() for title in titles if title.exists())
+    return busy and any(build.glob("unfinished/train-*"))
 
 
 def test_an_address_where_no_cluster_answers_is_one_line(tmp_path: Path) -> None:
