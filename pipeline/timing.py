@@ -115,7 +115,7 @@ def cell_times(cell: Made, job: Job, empty: Job, taken: Results, effort: Effort)
     `taken` has the series of both jobs by their names; `empty` is the target's empty graph.
     """
     alone = taken[job.name]["inference"].series
-    times = {
+    times: dict[str, Any] = {
         "p50_ms": asdict(alone.p50_ms),
         "normalised_p50": asdict(alone.normalised_p50),
         "p90_ms": asdict(alone.p90_ms),
