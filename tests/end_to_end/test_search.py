@@ -29,7 +29,7 @@ numerics = ["int8"]
 "tokenizer.buckets" = [500, 1000, 8000]
 "prune.channels" = 0.0
 """
-TRIALS = 4
+TRIALS = 3
 BUDGET = ("--max-bytes", "150_000", "--max-ms", "50")  # 8,000 buckets of width 32 are more, at 8 bits
 
 

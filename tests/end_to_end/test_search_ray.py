@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from edgewright.data.files import read_json
-from tests.end_to_end.runs import edgewright, refused
+from tests.end_to_end.runs import inside, refused
 from tests.end_to_end.test_search import RECIPE, complete, states
 
 pytest.importorskip("ray", reason="needs edgewright[ray]")
@@ -69,5 +69,5 @@ def trains(node: Any, build: Path) -> bool:
 def test_an_address_where_no_cluster_answers_is_one_line(tmp_path: Path) -> None:
     recipe = tmp_path / "tiny.toml"
     recipe.write_text(RECIPE, encoding="utf-8")
-    done = edgewright("search", recipe, "--out", tmp_path / "out", "--build", tmp_path / "b", "--ray", "127.0.0.1:1")
+    done = inside("search", recipe, "--out", tmp_path / "out", "--build", tmp_path / "b", "--ray", "127.0.0.1:1")
     refused(done, 2, "--ray 127.0.0.1:1", "no Ray cluster")

@@ -89,7 +89,7 @@ def model_of(family: str) -> Any:
     if family == "encoder":
         return Encoder(EncoderConfig(VOCABULARY, classes=5, width=32, layers=1, feedforward=64, positions=16)).eval()
     if family == "hybrid":
-        return HybridRNNTransformer(replace(HYBRID, lstm_layers=1, layers=1)).eval()
+        return HybridRNNTransformer(replace(HYBRID, layers=1)).eval()
     if family == "tagger":
         return Tagger(TaggerConfig(VOCABULARY, features=4, classes=5, width=32, hidden=32, characters=5)).eval()
     return build(family)
@@ -99,7 +99,16 @@ def numerics_of(target: Target, bits: int) -> Numerics:
     return INT8[target] if bits == 8 else "weight_only_wi4_afp16" if target == "coreml" else "dynamic_wi4_afp32"
 
 
-CELLS = [pytest.param((target, case), id=f"{target}-{case}") for target in TARGETS for case in CASES]
+LONG = ("encoder", "hybrid")  # half a minute each in ExecuTorch, where test_families.py has them at 4 or 8 bits
+CELLS = [
+    pytest.param(
+        (target, case),
+        id=f"{target}-{case}",
+        marks=[pytest.mark.slow] if target == "executorch" and case.family in LONG else [],
+    )
+    for target in TARGETS
+    for case in CASES
+]
 
 
 @pytest.fixture(scope="module", params=CELLS)

@@ -73,10 +73,12 @@ def test_sparse_integers_are_those_of_the_other_files(family: str, tmp_path: Pat
 
 def bytes_in(target: Target, integers: np.ndarray) -> bytes:
     """The integers of a weight as a file of the target has them one behind the other."""
+    is_table = len(integers) > 1000
+    if target == "onnx" and not is_table:
+        integers = (integers.astype(np.int16) + 128).astype(np.uint8)  # docs/decisions/0010-onnx-integers.md
     if integers.ndim == 3:
         turns = {"onnx": (2, 1, 0), "coreml": (0, 1, 2)}
         return integers.transpose(turns.get(target, (0, 2, 1))).tobytes()
-    is_table = len(integers) > 1000
     return integers.T.tobytes() if target == "onnx" and not is_table else integers.tobytes()
 
 
