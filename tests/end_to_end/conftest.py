@@ -10,7 +10,6 @@ import pytest
 
 from tests.end_to_end.runs import SMALL, Done, Run, edgewright, run
 
-
 # int8 even where this machine is faster, or by noise seems faster, with float32
 SHIP = """
 [export.ship]
