@@ -1,6 +1,7 @@
 """export/executorch.py: what the .pte holds, and that it computes what the module computes."""
 
 import json
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,17 @@ def test_two_lengths_share_their_weights_and_give_the_same(metadata: Metadata, t
     ids = np.array([[7, 9, 2, 3]], np.int32)
     padded = np.array([[7, 9, 2, 3, 0, 0, 0, 0]], np.int32)  # row 0 is zero
     assert np.array_equal(runner.run(ids)[0], runner.run(padded)[0])
+
+
+def test_passes_that_are_left_out_would_change_nothing(
+    tiny_text_cnn: Any, metadata: Metadata, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    method = replace(tiny_text_cnn.method, lengths=(8,))
+    model = quantize(tiny_text_cnn.module, "dynamic_wi8_afp32")
+    executorch.export(model, [method], tmp_path / "without.pte", [], metadata)
+    monkeypatch.setattr(executorch, "without_idle_passes", nullcontext)
+    executorch.export(model, [method], tmp_path / "with.pte", [], metadata)
+    assert (tmp_path / "without.pte").read_bytes() == (tmp_path / "with.pte").read_bytes()
 
 
 def test_same_model_gives_the_same_bytes_and_says_nothing(

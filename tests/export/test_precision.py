@@ -89,7 +89,7 @@ def model_of(family: str) -> Any:
     if family == "encoder":
         return Encoder(EncoderConfig(VOCABULARY, classes=5, width=32, layers=1, feedforward=64, positions=16)).eval()
     if family == "hybrid":
-        return HybridRNNTransformer(replace(HYBRID, layers=1)).eval()
+        return HybridRNNTransformer(replace(HYBRID, lstm_layers=1, layers=1)).eval()
     if family == "tagger":
         return Tagger(TaggerConfig(VOCABULARY, features=4, classes=5, width=32, hidden=32, characters=5)).eval()
     return build(family)

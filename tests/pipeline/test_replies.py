@@ -55,7 +55,7 @@ batch_size = 16
 learning_rate = 1e-2
 
 [export]
-lengths = [4]
+lengths = [2, 4]
 prompts = 6
 
 [export.numerics]

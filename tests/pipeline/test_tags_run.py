@@ -48,7 +48,7 @@ epochs = 8
 batch_size = 32
 learning_rate = 1e-2
 [export]
-lengths = [16]
+lengths = [8, 16]
 targets = ["litert", "onnx"]
 numerics = "standard"
 """
