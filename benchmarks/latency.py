@@ -136,11 +136,10 @@ def measure(jobs: Sequence[Job], effort: Effort, progress: Callable[[int, int], 
     warmed = {}
     most = budget.blocks + budget.more_blocks
     with ExitStack() as stack:
-        workers = {}
+        # all at once: they import what they need side by side
+        workers = {job.name: stack.enter_context(Worker(job.name, job.threads)) for job in jobs}
         for job in jobs:
-            worker = stack.enter_context(Worker(job.name, job.threads))
-            worker.ask("open", job=job.to_json(), cpus=cpus_for(job.threads))
-            workers[job.name] = worker
+            workers[job.name].ask("open", job=job.to_json(), cpus=cpus_for(job.threads))
         for name, worker in workers.items():
             answer = worker.ask("warm", calls=budget.warm_calls, seconds=budget.warm_seconds)
             warmed[name] = Warm(answer["calls"], answer["stable"])

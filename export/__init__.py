@@ -16,7 +16,7 @@ from edgewright.compress.numerics import Target
 from edgewright.compress.quantize import QuantizedModel
 from edgewright.errors import missing_extra
 from edgewright.export.artifact import Artifact, Metadata
-from edgewright.export.tracing import provenance_shared, used_parameters
+from edgewright.export.tracing import used_parameters
 from edgewright.models.methods import Method
 
 
@@ -41,7 +41,7 @@ def export(
         raise missing_extra(error, target, f"export to {target}") from error
     used = used_parameters(model.module, methods)
     weights = {name: grid for name, grid in model.weights.items() if name in used}
-    with _collecting_only_what_is_new(), provenance_shared():
+    with _collecting_only_what_is_new():
         return exporter.export(replace(model, weights=weights), methods, path, calibration, metadata)
 
 

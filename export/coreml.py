@@ -24,7 +24,7 @@ from edgewright.export.coreml_package import copy_repeatably, together, write_pa
 from edgewright.export.coreml_program import converting, ios_target, program
 from edgewright.export.coreml_sparse import storage
 from edgewright.export.coreml_weights import check_weights, compressed, store_weights, weight_bytes
-from edgewright.export.tracing import example_inputs, used_parameters
+from edgewright.export.tracing import example_inputs, quick_tracing, used_parameters
 from edgewright.models.methods import Method
 from edgewright.runtimes import coreml as runtime
 
@@ -42,6 +42,7 @@ _TOLERANCE: dict[Numerics, float] = {
 }
 
 
+@quick_tracing()
 def export(
     model: QuantizedModel,
     methods: Sequence[Method],

@@ -10,9 +10,11 @@ from pathlib import Path
 from edgewright.compress.quantize import QuantizedModel
 from edgewright.export.artifact import Artifact, Metadata
 from edgewright.export.coreml import write_checked
+from edgewright.export.tracing import quick_tracing
 from edgewright.models.methods import Method
 
 
+@quick_tracing()
 def export_with_state(model: QuantizedModel, method: Method, path: Path, metadata: Metadata) -> Artifact:
     """Write the one method as a package whose states are called as the method's state inputs; zeros at first.
 

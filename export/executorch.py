@@ -43,7 +43,7 @@ from edgewright.export.executorch_graph import lowerable, rewrite
 from edgewright.export.executorch_lstm import LSTMConfig
 from edgewright.export.executorch_passes import without_idle_passes
 from edgewright.export.executorch_weights import check, read
-from edgewright.export.tracing import OneMethod, example_inputs, refusal
+from edgewright.export.tracing import OneMethod, example_inputs, quick_tracing, refusal
 from edgewright.models.methods import Method
 from edgewright.runtimes import executorch as runtime
 
@@ -51,6 +51,7 @@ HOT = ("linear", "addmm", "mm", "bmm", "convolution")  # slow reference kernels 
 METADATA = "edgewright"  # the name under which the file answers with its metadata, a string of JSON
 
 
+@quick_tracing()
 def export(
     model: QuantizedModel,
     methods: Sequence[Method],

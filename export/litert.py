@@ -36,7 +36,7 @@ from edgewright.export import (
 )
 from edgewright.export.artifact import Artifact, Metadata, describe
 from edgewright.export.litert_lstm import StandIn
-from edgewright.export.tracing import example_inputs, refusal, used_parameters
+from edgewright.export.tracing import example_inputs, quick_tracing, refusal, used_parameters
 from edgewright.export.unrolled import UnrolledLSTM, unrolled
 from edgewright.models.methods import Method
 from edgewright.runtimes.litert import LitertRunner, load
@@ -53,6 +53,7 @@ CalibrationData = dict[str, list[dict[str, np.ndarray]]]  # of a signature's key
 HOT = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED", "BATCH_MATMUL"})
 
 
+@quick_tracing()
 def export(
     model: QuantizedModel,
     methods: Sequence[Method],

@@ -21,13 +21,14 @@ from edgewright.export.onnx_embeddings import HALVES, ONES
 from edgewright.export.onnx_float import to_float
 from edgewright.export.onnx_graph import trace
 from edgewright.export.onnx_unsigned import SUFFIXES
-from edgewright.export.tracing import example_inputs
+from edgewright.export.tracing import example_inputs, quick_tracing
 from edgewright.models.methods import Method
 from edgewright.runtimes.onnx import SUFFIX, load, session_options
 
 FLOAT_KERNELS = frozenset({"Conv", "FusedConv", "Gemm", "FusedGemm", "MatMul", "FusedMatMul", "MatMulInteger", "LSTM"})
 
 
+@quick_tracing()
 def export(
     model: QuantizedModel,
     methods: Sequence[Method],

@@ -7,12 +7,14 @@ export/onnx_integers.py write them as they want them.
 """
 
 import copy
+import functools
 import inspect
 import logging
 import math
 import warnings
 from collections.abc import Sequence
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import onnx
@@ -21,6 +23,7 @@ from onnx import helper, numpy_helper
 from onnxscript import opset18
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.onnx._internal.exporter._registration import onnxscript_apis
 
 from edgewright.export.tracing import example_inputs, refusal
 from edgewright.models.attention import Place, RowAt, SelfAttention
@@ -30,6 +33,8 @@ from edgewright.models.methods import Method
 OPSET = 18  # what the exporter writes without a conversion of versions; ONNX Runtime 1.14 (2023) and later
 DOMAIN = "edgewright"  # of the nodes Linear, LSTM, Attention and CachedAttention; no finished file has it
 MICROSOFT = "com.microsoft"  # of ONNX Runtime's own operators
+
+_torchlib_operators = functools.cache(onnxscript_apis.get_torchlib_ops)
 
 Shape = tuple[int | str, ...]  # a name for a size that is free
 
@@ -58,7 +63,8 @@ def trace(module: nn.Module, method: Method) -> onnx.ModelProto:
     level = logger.level
     logger.setLevel(logging.ERROR)  # it misses torchvision
     try:
-        with warnings.catch_warnings():
+        # the exporter's own reading of five hundred translations, which it does each time, takes a third of an export
+        with warnings.catch_warnings(), patch.object(onnxscript_apis, "get_torchlib_ops", _torchlib_operators):
             warnings.simplefilter("ignore")  # torch's pytree warns about itself
             program = torch.onnx.export(
                 whole,

@@ -1,6 +1,7 @@
 """What a converter that traces the module needs: example inputs, and an explanation when it refuses."""
 
 import contextlib
+import functools
 import re
 import warnings
 from collections.abc import Iterator, Sequence
@@ -8,6 +9,9 @@ from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
+from torch._export.utils import _collect_all_valid_cia_ops
+from torch._ops import OperatorBase
+from torch.export import decomp_utils, exported_program
 from torch.fx.traceback import NodeSource
 
 from edgewright.errors import ExportError
@@ -44,15 +48,33 @@ class OneMethod(nn.Module):
 
 
 @contextlib.contextmanager
-def provenance_shared() -> Iterator[None]:
-    """Without a copy of each node's whole history whenever a node is made of it: the longer a converter works on a
-    graph, the longer are these, and copying them took a fifth of an export to ExecuTorch. A history never changes."""
+def quick_tracing() -> Iterator[None]:
+    """What torch does again and again while a graph is traced and decomposed, done once: a third of an export's time.
+
+    A node is made with a copy of the whole history of the node it comes from, which gets longer and never changes.
+    Each decomposition asks the dispatcher, for every namespace of operators, which of them are composed of others.
+    """
 
     def itself(source: NodeSource, memo: dict[int, object]) -> NodeSource:
         return source
 
-    with patch.object(NodeSource, "__deepcopy__", itself, create=True):
+    with (
+        patch.object(NodeSource, "__deepcopy__", itself, create=True),
+        patch.object(exported_program, "_collect_all_valid_cia_ops", _composed_operators),
+        patch.object(decomp_utils, "_collect_all_valid_cia_ops", _composed_operators),
+    ):
         yield
+
+
+def _composed_operators() -> set[OperatorBase]:
+    registered = torch._C._dispatch_get_registrations_for_dispatch_key("CompositeImplicitAutograd")
+    return set(_composed_operators_of(len(torch.ops._dir), len(registered)))
+
+
+@functools.lru_cache(maxsize=1)
+def _composed_operators_of(namespaces: int, registered: int) -> set[OperatorBase]:
+    """Those of a process with so many: the converters bring in their own when they are imported."""
+    return _collect_all_valid_cia_ops()
 
 
 def refusal(converter: str, error: Exception, module: nn.Module, method: Method) -> ExportError:

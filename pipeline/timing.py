@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from edgewright.benchmarks import load_time, memory
-from edgewright.benchmarks.bench_record import Series
 from edgewright.benchmarks.empty_graph import empty_jobs
 from edgewright.benchmarks.job_files import write_inputs, write_texts
 from edgewright.benchmarks.latency import Job, Results, measure, write_raw
@@ -74,12 +73,8 @@ def make_timings(
     said = write_texts(texts, folder / "texts.json")
 
     timed = [cell for cell in made if cell.target not in NOT_TIMED]
-    jobs = [Job(f"inference {cell.name}", cell.target, cell.artifact, inputs=inputs) for cell in timed]
-    jobs += [
-        Job(f"text {cell.name}", cell.target, cell.folder / "bundle", texts=said, numerics=cell.numerics)
-        for cell in timed
-    ]
-    jobs.append(Job("inference pytorch", "pytorch", learnt.reference / "model.safetensors", inputs=inputs))
+    jobs = [Job(cell.name, cell.target, cell.folder / "bundle", texts=said, numerics=cell.numerics) for cell in timed]
+    jobs.append(Job("pytorch", "pytorch", learnt.reference / "model.safetensors", inputs=inputs))
     empty = empty_jobs({cell.target for cell in timed}, folder)
     jobs += empty.values()
     linear = [entry["peer"] for entry in read_json(baselines / "baselines.json")]
@@ -90,18 +85,15 @@ def make_timings(
 
     answer: dict[str, Any] = {
         "cells": {},
-        "pytorch_p50_ms": asdict(taken["inference pytorch"]["inference"].series.p50_ms),
+        "pytorch_p50_ms": asdict(taken["pytorch"]["inference"].series.p50_ms),
         "baselines": {peer: asdict(taken[f"baseline {peer}"]["text_to_label"].series.p50_ms) for peer in linear},
     }
     with reporter.bar("load time and memory", len(timed)) as bar:
         for number, cell in enumerate(timed, start=1):
-            job = next(job for job in jobs if job.name == f"inference {cell.name}")
-            alone = taken[job.name]["inference"].series
-            whole = {name: one.series for name, one in taken[f"text {cell.name}"].items()}
+            job = Job(cell.name, cell.target, cell.artifact, inputs=inputs)
             answer["cells"][cell.name] = cell_times(cell, job, empty[cell.target], taken, effort) | {
-                "text_to_label_p50_ms": asdict(whole["text_to_label"].p50_ms),
-                "encode_p50_ms": asdict(whole["encode"].p50_ms),
-                "timing": _worse(alone, whole["text_to_label"]),
+                f"{series}_p50_ms": asdict(taken[cell.name][series].series.p50_ms)
+                for series in ("text_to_label", "encode")
             }
             bar.update(number, cell.name)
     said.unlink()  # texts of a data set stay out of what is kept
@@ -109,10 +101,11 @@ def make_timings(
 
 
 def cell_times(cell: Made, job: Job, empty: Job, taken: Results, effort: Effort) -> dict[str, Any]:
-    """What is measured of a cell whatever its kind: the latency of the calls of `job`, and where it is the run's own
-    and no earlier step's, its load time and memory, which take longer and which no comparison of steps shows.
+    """What is measured of a cell whatever its kind: the latency of its calls, and where it is the run's own and no
+    earlier step's, its load time and memory, which take longer and which no comparison of steps shows.
 
-    `taken` has the series of both jobs by their names; `empty` is the target's empty graph.
+    `taken` has the series "inference" by the names of both jobs: `job` of the artifact, `empty` of its target's empty
+    graph.
     """
     alone = taken[job.name]["inference"].series
     times: dict[str, Any] = {
@@ -203,8 +196,3 @@ def pytorch_baseline(recipe: Recipe, task: Task, effort: Effort, learnt: Learnt,
 
 def read_timings(folder: Path) -> dict[str, Any]:
     return dict(read_json(folder / "timings.json"))
-
-
-def _worse(first: Series, second: Series) -> dict[str, Any]:
-    """The timing flags of whichever series was taken under worse conditions."""
-    return asdict(second.timing if first.timing.quiet and not second.timing.quiet else first.timing)
