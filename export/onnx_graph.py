@@ -23,7 +23,7 @@ from onnx import helper, numpy_helper
 from onnxscript import opset18
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.onnx._internal.exporter._registration import onnxscript_apis
+from torch.onnx._internal.exporter._registration import onnxscript_apis  # type: ignore[attr-defined]
 
 from edgewright.export.tracing import example_inputs, refusal
 from edgewright.models.attention import Place, RowAt, SelfAttention

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from edgewright.compress.numerics import TARGETS, Numerics, Target
 from edgewright.compress.quantize import QUANTIZED
 from edgewright.compress.sparsify import kept
 from edgewright.models.encoder import Encoder, EncoderConfig
@@ -18,6 +19,9 @@ from edgewright.models.sequence_net import SequenceNet, SequenceNetConfig
 from edgewright.models.tagger import Tagger, TaggerConfig
 from edgewright.models.text_cnn import TextCNN, TextCNNConfig
 
+INT4: dict[Target, Numerics] = {
+    target: "weight_only_wi4_afp16" if target == "coreml" else "dynamic_wi4_afp32" for target in TARGETS
+}
 VOCABULARY = 61
 LENGTHS = (5, 8)
 HYBRID = HybridConfig(
@@ -46,7 +50,7 @@ FAMILIES: dict[str, Callable[[], Any]] = {
     ),
     "encoder": lambda: Encoder(EncoderConfig(VOCABULARY, classes=5, width=32, feedforward=64, positions=16)),
     "encoder_norm_after": lambda: Encoder(
-        EncoderConfig(VOCABULARY, classes=5, width=32, feedforward=64, positions=16, norm_first=False)
+        EncoderConfig(VOCABULARY, classes=5, width=32, layers=1, feedforward=64, positions=16, norm_first=False)
     ),
     "hybrid": lambda: HybridRNNTransformer(HYBRID),
 }
