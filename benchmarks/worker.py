@@ -207,3 +207,4 @@ if __name__ == "__main__":
     channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     main(sys.stdin, channel)
+    os._exit(0)  # taking PyTorch down in order takes half a second, and all answers are given
