@@ -103,6 +103,24 @@ def _rise(measured: float | None, reference: float | None) -> float | None:
     return None if ratio is None else ratio - 1
 
 
+def reason(results: Sequence[GateResult]) -> str | None:
+    """What keeps a cell from shipping, each gate with its figure and its bound; None where nothing does."""
+    bad = [gate for gate in results if gate.verdict in ("fail", "inconclusive")]
+    return (
+        "; ".join(
+            f"{gate.name} is {None if gate.measured is None else _number(gate.measured)}, "
+            f"the bound is {_number(gate.bound)}" + (" (too noisy to say)" if gate.verdict == "inconclusive" else "")
+            for gate in bad
+        )
+        or None
+    )
+
+
+def _number(value: float) -> str:
+    """0.9412, or 209,413 bytes."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
 def overall(verdicts: Iterable[Verdict]) -> Verdict:
     """The verdict of a whole: fail if any fails, else inconclusive if any is, else pass.
 

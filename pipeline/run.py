@@ -213,7 +213,7 @@ def _cell(
         target=target,
         numerics=numerics,
         verdict=verdict,
-        reason=_reason(results),
+        reason=gates.reason(results),
         size_bytes=artifact.size_bytes,
         shipped_bytes=shipped,
         accuracy=checked["accuracy"],
@@ -241,22 +241,6 @@ def _cell(
         left_over=artifact.left_over,
         worst_rows=tuple(checked["worst_rows"]),
     )
-
-
-def _reason(results: list[GateResult]) -> str | None:
-    bad = [gate for gate in results if gate.verdict in ("fail", "inconclusive")]
-    if bad:
-        return "; ".join(
-            f"{gate.name} is {None if gate.measured is None else _number(gate.measured)}, "
-            f"the bound is {_number(gate.bound)}" + (" (too noisy to say)" if gate.verdict == "inconclusive" else "")
-            for gate in bad
-        )
-    return None
-
-
-def _number(value: float) -> str:
-    """0.9412, or 209,413 bytes."""
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def shipped_cells(recipe: Recipe, record: RunRecord) -> list[Cell]:

@@ -29,6 +29,20 @@ def verdicts(numerics: str = "dynamic_wi8_afp32", **changed: Any) -> dict[str, V
     return {gate.name: gate.verdict for gate in found}
 
 
+def test_a_reason_gives_each_figure_in_full() -> None:
+    results = [
+        GateResult("min_accuracy", 0.95, 0.9412345, "fail"),
+        GateResult("max_shipped_bytes", 200_000, 209_413, "fail"),
+        GateResult("max_p50_ms", 0.1, 0.1012, "inconclusive"),
+        GateResult("max_load_ms", 50, 20, "pass"),
+    ]
+    assert gates.reason(results) == (
+        "min_accuracy is 0.9412, the bound is 0.95; max_shipped_bytes is 209,413, the bound is 200,000; "
+        "max_p50_ms is 0.1012, the bound is 0.1 (too noisy to say)"
+    )
+    assert gates.reason(results[3:]) is None
+
+
 def test_a_good_cell_passes_every_gate() -> None:
     assert set(verdicts().values()) == {"pass"}
     assert {"min_accuracy", "max_accuracy_drop", "max_shipped_bytes", "max_p50_ms"} <= set(verdicts())
