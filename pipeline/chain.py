@@ -175,7 +175,9 @@ def _teach_stage(
         teacher = teach.Trained(folder(learnt.words), folder(learnt.reference), other.export.lengths[-1])
     return Stage(
         f"teach-{Path(name).stem}",
-        lambda to, _: teach.make_answers(recipe, task, config, folder(data), words, teacher, to, context.reporter),
+        lambda to, kept: teach.make_answers(
+            recipe, task, config, folder(data), words, teacher, to, kept, context.reporter
+        ),
         after=(
             data,
             *([] if similar is None else [similar]),

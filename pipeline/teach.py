@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -27,7 +28,7 @@ from edgewright.errors import DamagedFileError
 from edgewright.models import checkpoint, pretrained
 from edgewright.pipeline import examples
 from edgewright.pipeline.examples import Examples
-from edgewright.pipeline.progress import Reporter
+from edgewright.pipeline.progress import Bar, Reporter
 from edgewright.pipeline.recipe import Recipe
 from edgewright.train.bfloat16 import autocast
 from edgewright.train.metrics import accuracy
@@ -35,6 +36,8 @@ from edgewright.train.temperature import fit_temperature
 
 TFIDF = "tfidf"  # the name of the teacher that is no recipe
 BATCH = 64
+PART = 128 * BATCH  # texts whose answers are kept while the others are asked
+DAMAGED = (OSError, ValueError, KeyError, BadZipFile)  # of a file of arrays
 FOLDS = 5  # TF-IDF answers a training text by a classifier that was not fitted on it
 
 
@@ -72,12 +75,14 @@ def make_answers(
     words: Path | None,
     teacher: Trained | None,
     to: Path,
+    kept: Path,
     reporter: Reporter,
 ) -> None:
     """answers.npz: "logits" (N, C) float16, and where the student matches them "pooled" and "relations"; answers.json.
 
     Args:
-        recipe: the student's. words: as for texts_to_teach. teacher: None is TF-IDF.
+        recipe: the student's. words: as for texts_to_teach. teacher: None is TF-IDF. kept: where the answers of a
+            teacher that was interrupted lie; a quarter of a million of them take a large teacher twenty minutes.
     """
     labels = read_json(data / "data.json")["labels"]
     training, transfer = texts_to_teach(recipe, task, config, labels, words)
@@ -89,10 +94,10 @@ def make_answers(
         model = checkpoint.load_model(teacher.reference / "model.safetensors")
         cut = tokenizers.load(teacher.tokenizer / "tokenizer.json")
         known = _answers(model, cut, teacher.longest, validation.texts, config)["logits"]
-        arrays = _answers(model, cut, teacher.longest, [*training.texts, *transfer], config, reporter)
+        arrays = _answers(model, cut, teacher.longest, [*training.texts, *transfer], config, kept, reporter)
     # float16 holds differences of 0.01 up to 32: more than any teacher is sure of
-    kept = {name: value.astype(np.float16) if value.dtype == np.float32 else value for name, value in arrays.items()}
-    write_atomically(to / "answers.npz", lambda path: np.savez(path, **kept))  # type: ignore[arg-type]  # NumPy's stub
+    halves = {name: value.astype(np.float16) if value.dtype == np.float32 else value for name, value in arrays.items()}
+    write_atomically(to / "answers.npz", lambda path: np.savez(path, **halves))  # type: ignore[arg-type]  # NumPy's stub
     write_json(
         to / "answers.json",
         {
@@ -122,7 +127,7 @@ def read_answers(folders: Sequence[Path], config: DistillConfig, texts: Sequence
             with np.load(folder / "answers.npz", allow_pickle=False) as stored:
                 arrays = dict(stored)
             own = arrays["logits"].astype(np.float32) / described["temperature"]
-        except (OSError, ValueError, KeyError) as error:
+        except DAMAGED as error:
             raise DamagedFileError(
                 f"{folder}: no whole answers ({error}); delete the folder to have them anew"
             ) from error
@@ -138,33 +143,62 @@ def _answers(
     longest: int,
     texts: Sequence[str],
     config: DistillConfig,
+    kept: Path | None = None,
     reporter: Reporter | None = None,
 ) -> dict[str, np.ndarray]:
     """Every text once, those of like length together; computed in bfloat16 where that is quick."""
     ids = [words.encode(text, limit=longest)[:longest] for text in texts]
     order = np.argsort([len(one) for one in ids], kind="stable")
     torch.set_num_threads(1)
-    found: dict[str, list[np.ndarray]] = {}
-    bfloat16 = autocast(torch.device("cpu"), asked=True)
-    with (reporter or Reporter(quiet=True)).bar("teach", len(order)) as bar, bfloat16:
-        for start in range(0, len(order), BATCH):
-            rows = [ids[place] for place in order[start : start + BATCH]]
-            for name, values in insides(model, rows, bool(config.hidden), bool(config.attention)).items():
-                found.setdefault(name, []).extend(values)
-            bar.update(min(start + BATCH, len(order)))
+    parts = []
+    with (reporter or Reporter(quiet=True)).bar("teach", len(order)) as bar:
+        for start in range(0, len(order), PART):
+            rows = [ids[place] for place in order[start : start + PART]]
+            parts.append(_part(model, rows, config, None if kept is None else kept / f"{start}.npz", bar, start))
+    joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     place_of = np.argsort(order)
-    arrays = {
-        name: np.stack([values[place] for place in place_of]) for name, values in found.items() if name != "relations"
+    relations = _unpacked(joined)
+    arrays = {name: values[place_of] for name, values in joined.items() if not name.startswith("relation")}
+    return arrays | _packed([relations[place] for place in place_of] if relations else [])
+
+
+def _part(
+    model: Any, rows: Sequence[np.ndarray], config: DistillConfig, path: Path | None, bar: Bar, before: int
+) -> dict[str, np.ndarray]:
+    """What the teacher says to texts of these ids, in their order; read from `path` where it was kept there."""
+    if path is not None and path.exists():
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                return dict(stored)
+        except DAMAGED:
+            pass  # asked again
+    found: dict[str, list[np.ndarray]] = {}
+    with autocast(torch.device("cpu"), asked=True):
+        for start in range(0, len(rows), BATCH):
+            some = rows[start : start + BATCH]
+            for name, values in insides(model, some, bool(config.hidden), bool(config.attention)).items():
+                found.setdefault(name, []).extend(values)
+            bar.update(before + start + len(some))
+    relations = found.pop("relations", [])
+    part = {name: np.stack(values) for name, values in found.items()} | _packed(relations)
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, lambda scratch: np.savez(scratch, **part))  # type: ignore[arg-type]  # NumPy's stub
+    return part
+
+
+def _packed(relations: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+    """One (3, R, T, T) a text, in one array with the numbers of tokens; nothing of no text."""
+    if not relations:
+        return {}
+    return {
+        "relations": np.concatenate([one.ravel() for one in relations]).astype(np.float16),
+        "relation_tokens": np.array([one.shape[-1] for one in relations], np.int32),
     }
-    if "relations" in found:
-        ordered = [found["relations"][place] for place in place_of]
-        arrays["relations"] = np.concatenate([one.ravel() for one in ordered]).astype(np.float16)
-        arrays["relation_tokens"] = np.array([one.shape[-1] for one in ordered], np.int32)
-    return arrays
 
 
 def _unpacked(arrays: dict[str, np.ndarray]) -> list[np.ndarray]:
-    """One (3, R, T, T) a text."""
+    """What _packed was given."""
     if "relations" not in arrays:
         return []
     tokens = arrays["relation_tokens"].astype(np.int64)

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgewright.compress.hidden import insides
 from edgewright.data.files import read_json
 from edgewright.errors import DamagedFileError, UsageError
 from edgewright.pipeline import recipe as recipes
 from edgewright.pipeline import run as runs
+from edgewright.pipeline import teach
 from edgewright.pipeline.progress import Reporter
 from tests.end_to_end.runs import SMALL, Run, changed, inside
 
@@ -162,15 +164,63 @@ def test_the_bundle_says_which_layers_have_other_bits(ablated: Run) -> None:
     assert manifest["quantization"] == {"bits": {"embedding": 4}, "embedding_scales": "table"}
 
 
-def test_answers_of_other_texts_are_not_taken(ablated: Run, folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("damage", ["answers are of other texts", "no whole answers"])
+def test_answers_of_other_texts_or_cut_short_are_not_taken(
+    damage: str, ablated: Run, folder: Path, tmp_path: Path
+) -> None:
     build = tmp_path / "build"
     shutil.copytree(folder / "build", build)
-    for answers in build.glob("teach-tfidf-*/answers.json"):
-        answers.write_text(json.dumps(read_json(answers) | {"texts": "0" * 64}), encoding="utf-8")
+    (answers,) = build.glob("teach-tfidf-*")
+    if damage == "no whole answers":
+        (answers / "answers.npz").write_bytes((answers / "answers.npz").read_bytes()[:1000])
+    else:
+        described = read_json(answers / "answers.json") | {"texts": "0" * 64}
+        (answers / "answers.json").write_text(json.dumps(described), encoding="utf-8")
     shutil.rmtree(next(iter(build.glob("distill-seed0-*"))))
     prepared = runs.prepare(recipes.read(folder / "student.toml"), "rapid", build, Reporter(quiet=True))
-    with pytest.raises(DamagedFileError, match="answers are of other texts"):
+    with pytest.raises(DamagedFileError, match=damage):
         prepared.plan.graph.run(only={"distill-seed0"})
+
+
+def test_an_interrupted_teacher_is_asked_only_what_it_has_not_answered(
+    ablated: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build = tmp_path / "build"
+    shutil.copytree(folder / "build", build)
+    (made,) = build.glob("teach-teacher-*")
+    whole = tmp_path / "whole"
+    made.rename(whole)
+    asked: list[int] = []
+
+    def interrupted(model: Any, rows: Any, *others: Any) -> Any:
+        if len(asked) == 20:
+            raise KeyboardInterrupt
+        asked.append(len(rows))
+        return insides(model, rows, *others)
+
+    def again(model: Any, rows: Any, *others: Any) -> Any:
+        asked.append(len(rows))
+        return insides(model, rows, *others)
+
+    monkeypatch.setattr(teach, "PART", 3 * teach.BATCH)
+    prepared = runs.prepare(recipes.read(folder / "student.toml"), "rapid", build, Reporter(quiet=True))
+    monkeypatch.setattr(teach, "insides", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        prepared.plan.graph.run(only={"teach-teacher"})
+    assert not made.exists()
+    parts = sorted(build.glob("unfinished/teach-teacher-*/*.npz"))
+    assert len(parts) >= 2
+    parts[0].write_bytes(parts[0].read_bytes()[:1000])  # damaged: asked once more
+    asked.clear()
+    monkeypatch.setattr(teach, "insides", again)
+    prepared.plan.graph.run(only={"teach-teacher"})
+    described = read_json(whole / "answers.json")
+    all_texts = ablated.record["data"]["rows"]["validation"] + described["training"] + described["transfer"]
+    assert sum(asked) == all_texts - (len(parts) - 1) * teach.PART
+    assert read_json(made / "answers.json") == described
+    with np.load(made / "answers.npz") as one, np.load(whole / "answers.npz") as other:
+        assert set(one) == set(other) and all(np.array_equal(one[name], other[name]) for name in one)
+    assert not list(build.glob("unfinished/teach-teacher-*"))
 
 
 @pytest.mark.parametrize(
