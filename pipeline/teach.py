@@ -14,6 +14,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 import torch
+from torch import nn
 
 from edgewright.benchmarks.peers import Rows, tfidf
 from edgewright.compress.distill import Answers, DistillConfig
@@ -22,7 +23,6 @@ from edgewright.compress.neighbours import neighbours
 from edgewright.data import tokenizer as tokenizers
 from edgewright.data.files import read_json, write_atomically, write_json
 from edgewright.data.tasks import Task
-from edgewright.data.tokenizer import Tokenizer
 from edgewright.data.transfer import transfer_texts
 from edgewright.errors import DamagedFileError
 from edgewright.models import checkpoint, pretrained
@@ -93,8 +93,12 @@ def make_answers(
     else:
         model = checkpoint.load_model(teacher.reference / "model.safetensors")
         cut = tokenizers.load(teacher.tokenizer / "tokenizer.json")
-        known = _answers(model, cut, teacher.longest, validation.texts, config)["logits"]
-        arrays = _answers(model, cut, teacher.longest, [*training.texts, *transfer], config, kept, reporter)
+
+        def ids(texts: Sequence[str]) -> list[np.ndarray]:
+            return [cut.encode(text, limit=teacher.longest)[: teacher.longest] for text in texts]
+
+        known = ask(model, ids(validation.texts), config)["logits"]
+        arrays = ask(model, ids([*training.texts, *transfer]), config, kept, reporter)
     # float16 holds differences of 0.01 up to 32: more than any teacher is sure of
     halves = {name: value.astype(np.float16) if value.dtype == np.float32 else value for name, value in arrays.items()}
     write_atomically(to / "answers.npz", lambda path: np.savez(path, **halves))  # type: ignore[arg-type]  # NumPy's stub
@@ -137,17 +141,17 @@ def read_answers(folders: Sequence[Path], config: DistillConfig, texts: Sequence
     return Answers(logits, hidden)
 
 
-def _answers(
-    model: Any,
-    words: Tokenizer,
-    longest: int,
-    texts: Sequence[str],
+def ask(
+    model: nn.Module,
+    ids: Sequence[np.ndarray],
     config: DistillConfig,
     kept: Path | None = None,
     reporter: Reporter | None = None,
 ) -> dict[str, np.ndarray]:
-    """Every text once, those of like length together; computed in bfloat16 where that is quick."""
-    ids = [words.encode(text, limit=longest)[:longest] for text in texts]
+    """What the teacher says to every text once, in their order; computed in bfloat16 where that is quick.
+
+    Texts of like length are asked together. kept: a folder for the answers so far, which a later call reads.
+    """
     order = np.argsort([len(one) for one in ids], kind="stable")
     torch.set_num_threads(1)
     parts = []
@@ -163,7 +167,7 @@ def _answers(
 
 
 def _part(
-    model: Any, rows: Sequence[np.ndarray], config: DistillConfig, path: Path | None, bar: Bar, before: int
+    model: nn.Module, rows: Sequence[np.ndarray], config: DistillConfig, path: Path | None, bar: Bar, before: int
 ) -> dict[str, np.ndarray]:
     """What the teacher says to texts of these ids, in their order; read from `path` where it was kept there."""
     if path is not None and path.exists():

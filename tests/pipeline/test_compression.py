@@ -8,10 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
+from edgewright.compress.distill import DistillConfig, Teacher
 from edgewright.compress.hidden import insides
 from edgewright.data.files import read_json
 from edgewright.errors import DamagedFileError, UsageError
+from edgewright.models.encoder import Encoder, EncoderConfig
 from edgewright.pipeline import recipe as recipes
 from edgewright.pipeline import run as runs
 from edgewright.pipeline import teach
@@ -162,6 +165,27 @@ def test_a_fresh_student_needs_no_plain_training_and_no_teacher_once_it_has_answ
 def test_the_bundle_says_which_layers_have_other_bits(ablated: Run) -> None:
     manifest = json.loads((ablated.bundle / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["quantization"] == {"bits": {"embedding": 4}, "embedding_scales": "table"}
+
+
+def test_answers_in_parts_are_those_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also the relations between tokens, of which a text has as many as it has pairs of tokens."""
+    torch.manual_seed(0)
+    model = Encoder(EncoderConfig(50, classes=4, width=16, layers=1, heads=2, feedforward=16, positions=16)).eval()
+    random = np.random.default_rng(0)
+    ids = [random.integers(1, 50, random.integers(2, 12)).astype(np.int32) for _ in range(300)]
+    config = DistillConfig(teachers=(Teacher("tfidf"),), hidden=1.0, attention=1.0)
+    whole = teach.ask(model, ids, config)
+    assert set(whole) == {"logits", "pooled", "relations", "relation_tokens"}
+    assert whole["relation_tokens"].tolist() == [len(row) for row in ids]
+    with torch.inference_mode():
+        alone = np.stack([model(torch.from_numpy(row[None]))[0].numpy() for row in ids])
+    assert np.allclose(whole["logits"], alone, atol=0.05)  # bfloat16, where the processor has it
+    monkeypatch.setattr(teach, "PART", teach.BATCH)
+    in_parts = teach.ask(model, ids, config, tmp_path / "kept")
+    assert len(list((tmp_path / "kept").iterdir())) == 5
+    again = teach.ask(model, ids, config, tmp_path / "kept")
+    for name, values in whole.items():
+        assert np.array_equal(in_parts[name], values) and np.array_equal(again[name], values), name
 
 
 @pytest.mark.parametrize("damage", ["answers are of other texts", "no whole answers"])
