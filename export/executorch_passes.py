@@ -42,12 +42,12 @@ def without_idle_passes() -> Iterator[None]:
         return transform(program, one) if _finds_work(one, program.graph.nodes) else program
 
     def decompose_if_needed(
-        program: ExportedProgram, table: dict[Any, Callable[..., Any]] | None = None, **more: Any
+        program: ExportedProgram, decomp_table: dict[Any, Callable[..., Any]] | None = None, *more: Any, **named: Any
     ) -> ExportedProgram:
         # an empty table asks for what every decomposition brings: a graph that changes none of its inputs
-        if table and not contains_any_call_fn_target_op(program.graph_module, table):
+        if decomp_table and not contains_any_call_fn_target_op(program.graph_module, decomp_table):
             return program
-        return decompose(program, table, **more)
+        return decompose(program, decomp_table, *more, **named)
 
     with (
         patch.object(xnnpack, "_transform", transform_if_needed),
