@@ -63,7 +63,7 @@ def trace(module: nn.Module, method: Method) -> onnx.ModelProto:
     level = logger.level
     logger.setLevel(logging.ERROR)  # it misses torchvision
     try:
-        # the exporter's own reading of five hundred translations, which it does each time, takes a third of an export
+        # the exporter reads five hundred translations anew each time: a third of a small export
         with warnings.catch_warnings(), patch.object(onnxscript_apis, "get_torchlib_ops", _torchlib_operators):
             warnings.simplefilter("ignore")  # torch's pytree warns about itself
             program = torch.onnx.export(

@@ -49,7 +49,7 @@ class OneMethod(nn.Module):
 
 @contextlib.contextmanager
 def quick_tracing() -> Iterator[None]:
-    """What torch does again and again while a graph is traced and decomposed, done once: a third of an export's time.
+    """What torch does again and again while a graph is traced and decomposed, done once: up to a third of an export.
 
     A node is made with a copy of the whole history of the node it comes from, which gets longer and never changes.
     Each decomposition asks the dispatcher, for every namespace of operators, which of them are composed of others.

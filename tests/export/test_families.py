@@ -56,7 +56,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Target, str
 
     @functools.cache
     def make(family: str, target: Target, kind: str) -> Exported:
-        numerics: Numerics = {"fp32": "fp32", "int8": INT8[target], "int4": INT4[target]}[kind]  # type: ignore[assignment]
+        numerics = {"int8": INT8, "int4": INT4}[kind][target] if kind != "fp32" else "fp32"
         assert SUPPORT[numerics, target].supported
         quantized = quantize(build(family), numerics)
         # a file of several lengths takes as many times as long to make, and other tests look at what is in it

@@ -24,7 +24,7 @@ from edgewright.models.tagger import Tagger, TaggerConfig
 from edgewright.models.text_cnn import TextCNN, TextCNNConfig
 from edgewright.runtimes import Runner, load
 from edgewright.runtimes.pytorch import PyTorchRunner
-from tests.export.families import HYBRID, VOCABULARY, build, inputs_of
+from tests.export.families import HYBRID, INT4, VOCABULARY, build, inputs_of
 from tests.export.test_families import TOLERANCE, difference, real_part
 
 LENGTH = 8
@@ -96,7 +96,7 @@ def model_of(family: str) -> Any:
 
 
 def numerics_of(target: Target, bits: int) -> Numerics:
-    return INT8[target] if bits == 8 else "weight_only_wi4_afp16" if target == "coreml" else "dynamic_wi4_afp32"
+    return INT8[target] if bits == 8 else INT4[target]
 
 
 LONG = ("encoder",)  # half a minute in ExecuTorch, where test_families.py has it at 8 bits

@@ -216,15 +216,14 @@ def test_an_interrupted_teacher_is_asked_only_what_it_has_not_answered(
     made.rename(whole)
     asked: list[int] = []
 
-    def interrupted(model: Any, rows: Any, *others: Any) -> Any:
-        if len(asked) == 20:
-            raise KeyboardInterrupt
+    def counted(model: Any, rows: Any, *others: Any) -> Any:
         asked.append(len(rows))
         return insides(model, rows, *others)
 
-    def again(model: Any, rows: Any, *others: Any) -> Any:
-        asked.append(len(rows))
-        return insides(model, rows, *others)
+    def interrupted(*arguments: Any) -> Any:
+        if len(asked) == 20:
+            raise KeyboardInterrupt
+        return counted(*arguments)
 
     monkeypatch.setattr(teach, "PART", 3 * teach.BATCH)
     prepared = runs.prepare(recipes.read(folder / "student.toml"), "rapid", build, Reporter(quiet=True))
@@ -236,7 +235,7 @@ def test_an_interrupted_teacher_is_asked_only_what_it_has_not_answered(
     assert len(parts) >= 2
     parts[0].write_bytes(parts[0].read_bytes()[:1000])  # damaged: asked once more
     asked.clear()
-    monkeypatch.setattr(teach, "insides", again)
+    monkeypatch.setattr(teach, "insides", counted)
     prepared.plan.graph.run(only={"teach-teacher"})
     described = read_json(whole / "answers.json")
     all_texts = ablated.record["data"]["rows"]["validation"] + described["training"] + described["transfer"]
