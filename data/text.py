@@ -7,10 +7,11 @@ for other languages, is docs/tokenizer.md; the tables are text_tables.json (Unic
 import json
 import re
 from bisect import bisect_right
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+from edgewright.data.remembered import Remembered
 
 REPLACEMENT = "\ufffd"  # stands for a lone surrogate
 
@@ -113,28 +114,17 @@ def _words_of(text: str) -> list[str]:
     return [text[match.start() : match.end()] for match in _WORDS.finditer(class_letters(text))]
 
 
-class _Lazy(dict[int, str]):
-    """A table for str.translate that computes a character's entry when it is first met."""
-
-    def __init__(self, compute: Callable[[int], str]) -> None:
-        super().__init__()
-        self.compute = compute
-
-    def __missing__(self, code_point: int) -> str:
-        becomes = self.compute(code_point)
-        if len(self) < MOST_REMEMBERED:
-            self[code_point] = becomes
-        return becomes
+@cache
+def _normal_forms(options: Normalisation) -> Remembered[int, str]:
+    return Remembered(lambda code_point: _normal_form(code_point, options), MOST_REMEMBERED)
 
 
 @cache
-def _normal_forms(options: Normalisation) -> _Lazy:
-    return _Lazy(lambda code_point: _normal_form(code_point, options))
+def _class_letters() -> Remembered[int, str]:
+    def letter(code_point: int) -> str:
+        return " " if code_point == 0x20 else CLASS_LETTERS[character_class(code_point)]
 
-
-@cache
-def _class_letters() -> _Lazy:
-    return _Lazy(lambda code_point: " " if code_point == 0x20 else CLASS_LETTERS[character_class(code_point)])
+    return Remembered(letter, MOST_REMEMBERED)
 
 
 def _normal_form(code_point: int, options: Normalisation) -> str:

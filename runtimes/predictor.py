@@ -70,9 +70,11 @@ class Predictor:
 
 def decide(logits: np.ndarray, bundle: Bundle) -> Prediction:
     """The label of (C,) logits: softmax at the bundle's temperature, argmax, threshold."""
-    scaled = logits.astype(np.float64) / bundle.temperature
+    scaled = logits.astype(np.float64)
+    scaled /= bundle.temperature
     best = int(scaled.argmax())
-    confidence = float(1.0 / np.exp(scaled - scaled[best]).sum())
+    scaled -= scaled[best]
+    confidence = 1.0 / float(np.exp(scaled, out=scaled).sum())
     if bundle.reject_label is not None and bundle.threshold is not None and confidence < bundle.threshold:
         return Prediction(bundle.reject_label, confidence, rejected=True)
     return Prediction(bundle.labels[best], confidence, rejected=False)

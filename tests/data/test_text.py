@@ -12,10 +12,8 @@ import pytest
 from edgewright.data import make_text_tables
 from edgewright.data.text import (
     CLASS_LETTERS,
-    MOST_REMEMBERED,
     UNCHANGED,
     Normalisation,
-    _Lazy,
     character_class,
     class_letters,
     normalise,
@@ -212,12 +210,6 @@ def test_class_letters_keep_the_length() -> None:
     letters = class_letters(text)
     assert len(letters) == len(text)
     assert set(letters) == {*CLASS_LETTERS.values(), " "}
-
-
-def test_a_hostile_text_cannot_make_the_tables_grow_without_end() -> None:
-    lazy = _Lazy(chr)
-    assert "".join(map(chr, CODE_POINTS)).translate(lazy) == "".join(map(chr, CODE_POINTS))
-    assert len(lazy) == MOST_REMEMBERED
 
 
 def test_an_option_that_is_no_boolean_is_refused() -> None:
