@@ -25,8 +25,9 @@ DTYPES: dict[int, np.dtype[Any]] = {3: np.dtype(np.int32), 4: np.dtype(np.int64)
 
 TENSOR_DTYPES = {dtype: torch.from_numpy(np.empty(0, dtype)).dtype for dtype in DTYPES.values()}
 
-# At every call the binding imports `sys`, twice, to send C++'s output to Python's, and the import looks whether the module
-# is still being loaded. Only the spec of `sys` does not say: an AttributeError was made and dropped, 4 to 7 µs a call.
+# At every call the binding imports `sys`, twice, to send C++'s output to Python's, and an import looks whether the
+# module is still being loaded. Only the spec of `sys` does not say: an AttributeError is made and dropped, 4 to 7 µs
+# a call.
 sys.__spec__._initializing = False  # type: ignore[attr-defined]
 
 # ExecuTorch has one thread pool a process, and a loaded function keeps a pointer to it: only when no runner is
