@@ -5,6 +5,7 @@ brackets, hashed into buckets). Shapes: T tokens (words) of a text, K features o
 """
 
 import re
+from array import array
 from dataclasses import dataclass
 from functools import cached_property
 from sys import byteorder
@@ -117,13 +118,19 @@ class HashedNgrams:
 
     def _look_at(self, word: str) -> tuple[bytes, bytes, bytes, int]:
         """A word in UTF-8, the bytes of its own id and of those of its n-grams, and the crc32 state of a next pair."""
+        buckets = self.buckets
         slices, filling = self._slices
-        encoded, bracketed = word.encode(), f"<{word}>"
-        own = crc32(encoded, WORD) % self.buckets + 1
-        parts = slices[len(bracketed)]
-        ngrams = [crc32(bracketed[part].encode(), NGRAM) % self.buckets + 1 for part in parts]
-        row = np.array([own, *ngrams, *filling[len(bracketed)]], np.int32).tobytes()
-        return encoded, row[:4], row[4:], crc32(encoded + b" ", PAIR)
+        encoded = word.encode()
+        own = crc32(encoded, WORD) % buckets + 1
+        parts = slices[len(word) + 2]
+        if len(encoded) == len(word):  # ASCII: a part of the bytes is the bytes of a part
+            marked = b"<%b>" % encoded
+            ngrams = [crc32(marked[part], NGRAM) % buckets + 1 for part in parts]
+        else:
+            bracketed = f"<{word}>"
+            ngrams = [crc32(bracketed[part].encode(), NGRAM) % buckets + 1 for part in parts]
+        row = array("i", ngrams + filling[len(word) + 2]).tobytes()
+        return encoded, own.to_bytes(4, byteorder), row, crc32(encoded + b" ", PAIR)
 
     def _spelled(self, found: list[str]) -> NDArray[np.int32]:
         last = self.characters // 2

@@ -25,7 +25,8 @@ from edgewright.pipeline.recipe import Effort, Recipe
 from edgewright.runtimes.answers import pad_to_bucket
 from edgewright.train import metrics
 
-TIMED_TEXTS = 256
+TIMED_TEXTS = 4096  # where a split has them, these hold more words than a tokenizer remembers
+TIMED_INPUTS = 256
 NOT_TIMED: tuple[Target, ...] = ("coreml",)  # a reference interpreter: its time says nothing about a device
 
 
@@ -47,9 +48,9 @@ class Made:
         return self.folder / f"{self.target}-{self.numerics}{SUFFIX[self.target]}"
 
 
-def timed_texts(texts: Sequence[str]) -> list[str]:
-    """At most 256 of the texts, evenly spread: what timed calls cycle through."""
-    chosen = np.linspace(0, len(texts) - 1, min(TIMED_TEXTS, len(texts))).round().astype(int)
+def timed_texts(texts: Sequence[str], most: int = TIMED_TEXTS) -> list[str]:
+    """At most `most` of the texts, evenly spread: what timed calls cycle through."""
+    chosen = np.linspace(0, len(texts) - 1, min(most, len(texts))).round().astype(int)
     return [texts[i] for i in chosen]
 
 
@@ -67,10 +68,12 @@ def make_timings(
     each baseline that make_baselines left its text → label latency. samples.npz: every sample."""
     words = learnt.words()
     test = examples.load(recipe, task, "test", learnt.labels(), effort)
-    texts = timed_texts(test.texts)
-    calls = [(pad_to_bucket(tokenizers.pieces(words, text)[0], recipe.export.lengths),) for text in texts]
+    calls = [
+        (pad_to_bucket(tokenizers.pieces(words, text)[0], recipe.export.lengths),)
+        for text in timed_texts(test.texts, TIMED_INPUTS)
+    ]
     inputs = write_inputs({"inference": calls}, folder / "inputs.npz")
-    said = write_texts(texts, folder / "texts.json")
+    said = write_texts(timed_texts(test.texts), folder / "texts.json")
 
     timed = [cell for cell in made if cell.target not in NOT_TIMED]
     jobs = [Job(cell.name, cell.target, cell.folder / "bundle", texts=said, numerics=cell.numerics) for cell in timed]
