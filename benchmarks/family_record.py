@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 from rich.table import Table
 
-from edgewright.benchmarks.record import Interval, Machine
+from edgewright.benchmarks.record import Interval, Machine, checked
 from edgewright.benchmarks.reports.units import megabytes
-from edgewright.errors import DamagedFileError
 
 SCHEMA = 1
 SLOWEST_SHARE = 2.0  # ExecuTorch and ONNX Runtime against the fastest, on functions above LONG_MS
@@ -80,13 +79,12 @@ def to_json(record: FamilyRecord) -> dict[str, Any]:
 
 
 def from_json(values: Any, place: str) -> FamilyRecord:
-    """Raises DamagedFileError: not such a record."""
-    try:
-        return _RECORD.validate_python(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise DamagedFileError(f"{place}: no record of families ({where}: {first['msg']})") from error
+    """The record, checked; unknown keys are ignored, so that a later version may add some.
+
+    Raises:
+        DamagedFileError: no such record; `place` names it.
+    """
+    return checked(_RECORD, values, place, f"a record of families, schema {SCHEMA}")
 
 
 def compared(rows: Sequence[FamilyRow]) -> tuple[FamilyRow, ...]:

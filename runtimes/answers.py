@@ -18,10 +18,10 @@ def answers_of(text: str, tokenizer: Tokenizer, lengths: Sequence[int], runner: 
     (T, C) of a tagger: a word that two windows hold has the scores of the one in which it stands further inside.
     """
     parts = pieces(tokenizer, text)
-    outputs = [runner.run(pad_to_bucket(ids, lengths))[0][0] for ids in parts]
-    if outputs[0].ndim == 1:
-        return outputs[0][None] if len(outputs) == 1 else np.mean(outputs, axis=0, keepdims=True)
-    scores = [output[: len(ids)] for output, ids in zip(outputs, parts, strict=True)]
+    outputs = [runner.run(pad_to_bucket(ids, lengths))[0] for ids in parts]  # (1, C) or (1, bucket, C)
+    if outputs[0].ndim == 2:
+        return outputs[0] if len(outputs) == 1 else np.mean(outputs, axis=0)
+    scores = [output[0, : len(ids)] for output, ids in zip(outputs, parts, strict=True)]
     return scores[0] if tokenizer.window is None else _joined(scores, tokenizer.window.stride)
 
 

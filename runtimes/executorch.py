@@ -56,7 +56,7 @@ class ExecutorchRunner:
         Raises:
             ValueError: no function of the method takes these shapes and types.
         """
-        function = self._functions.get((method, *((array.shape, array.dtype) for array in arrays)))
+        function = self._functions.get((method, *[(array.shape, array.dtype) for array in arrays]))
         if function is None:
             wanted = "; ".join(_shown(call) for call in self._functions)
             given = _shown((method, *((array.shape, array.dtype) for array in arrays)))

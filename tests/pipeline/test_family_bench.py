@@ -74,5 +74,5 @@ def test_every_bar_is_about_something_that_is_measured() -> None:
 
 
 def test_a_record_of_something_else_is_refused() -> None:
-    with pytest.raises(DamagedFileError, match=r"x\.json: no record of families"):
+    with pytest.raises(DamagedFileError, match=r"x\.json: not a record of families"):
         family_record.from_json({"rows": 1}, "x.json")

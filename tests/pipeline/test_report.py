@@ -106,7 +106,7 @@ def test_a_folder_stands_for_the_one_record_in_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"rows": []}, "no record of families"),
+        ({"rows": []}, "not a record of families"),
         ({"rows": 1, "kind": "bench"}, "not a bench"),
         ({"kind": "search"}, "not a record of a search, schema 1: recipe: Field required"),
         ({"kind": "sensitivity", "rows": 3}, "not a record of sensitivity, schema 1: recipe: Field required"),
