@@ -29,7 +29,8 @@ RUNS = (  # in the order of README
     *("intent_distilled", "intent_half", "banking_half"),
     *("entities", "logs", "text_en", "text_fr", "reply_small", "reply_full", "smalltalk", "answers"),
 )
-STEP_BY_STEP = ("intent_tiny", "intent_half-steps")  # of --ablate; README has no rows of them
+# README has no rows of them
+BESIDE_README = ("intent_tiny", "intent_distilled-avx2", "intent_half-avx2", "banking_half-avx2")
 BENCHES = ("intent-bench", "intent_cnn-bench", "intent-peers", "banking-peers", "repeat-first", "repeat-second")
 SEARCHES = tuple(sorted(file.stem for file in publish.RESULTS.glob("*-search.json")))
 SENSITIVITIES = tuple(sorted(file.stem for file in publish.RESULTS.glob("*-sensitivity.json")))
@@ -44,7 +45,7 @@ def bench(name: str) -> BenchRecord:
     return bench_record.from_json(read_json(path(name)), name)
 
 
-@pytest.mark.parametrize("name", (*RUNS, *STEP_BY_STEP))
+@pytest.mark.parametrize("name", (*RUNS, *BESIDE_README))
 def test_a_run_is_a_record_with_its_report(name: str) -> None:
     found = record.from_json(read_json(path(name)), name)
     assert path(name, "md").read_text(encoding="utf-8") == run_report.markdown(found)
@@ -97,7 +98,7 @@ def test_a_sensitivity_has_its_report_and_its_choices_give_bits_back(name: str) 
     assert {layer: bits for layer, bits in found.quantize.bits.items() if bits == 8}.keys() <= set(found.chosen.eight)
 
 
-@pytest.mark.parametrize("name", [*RUNS, *STEP_BY_STEP, *BENCHES, *SEARCHES, *SENSITIVITIES])
+@pytest.mark.parametrize("name", [*RUNS, *BESIDE_README, *BENCHES, *SEARCHES, *SENSITIVITIES])
 def test_no_path_of_a_machine_is_kept(name: str) -> None:
     for file in (path(name), *([path(name, "md")] if path(name, "md").exists() else [])):
         assert not re.search(r"(?<![\w.)/:])/(?:home|root|tmp|work|usr|var|Users|mnt|opt)/", file.read_text("utf-8"))
