@@ -1,6 +1,7 @@
 """From logits to a label: temperature, softmax, threshold."""
 
 import dataclasses
+
 import numpy as np
 import pytest
 
