@@ -29,7 +29,7 @@ from edgewright.data.words import words_with_offsets
 MOST_WORD_CHARACTERS = 64  # a longer word is cut, so that the cost of a text is linear
 MOST_FEATURES = 256
 LONGEST_NGRAM = 16
-MOST_REMEMBERED = 2048  # words, 0.7 MB at 16 features; of the words of a test split read once, 0.72 to 0.94 are known
+MOST_REMEMBERED = 2048  # words, 0.8 MB at 16 features; of the words of a test split read once, 0.72 to 0.94 are known
 CHARACTER_ROWS = 512  # ids of characters are below it, in a table of their own
 ASCII = 128  # characters below it are their own ids; the others share the rest of the table
 

@@ -30,7 +30,9 @@ RUNS = (  # in the order of README
     *("entities", "logs", "text_en", "text_fr", "reply_small", "reply_full", "smalltalk", "answers"),
 )
 # README has no rows of them
-BESIDE_README = ("intent_tiny", "intent_distilled-avx2", "intent_half-avx2", "banking_half-avx2")
+BESIDE_README = (
+    *("intent_tiny", "intent_distilled-avx2", "intent_half-avx2", "intent_half-avx2-before", "banking_half-avx2"),
+)
 BENCHES = ("intent-bench", "intent_cnn-bench", "intent-peers", "banking-peers", "repeat-first", "repeat-second")
 SEARCHES = tuple(sorted(file.stem for file in publish.RESULTS.glob("*-search.json")))
 SENSITIVITIES = tuple(sorted(file.stem for file in publish.RESULTS.glob("*-sensitivity.json")))
